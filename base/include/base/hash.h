@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checksums and ids whose values are part of formats: CRC-32C (Castagnoli), murmur2 as Kafka's partitioner, random UUIDs.
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// CRC-32C of p[0..n), continuing from `crc` (0 to start). Uses SSE4.2 or ARMv8 instructions where the CPU has them.
+uint32_t crc32c(uint32_t crc, const void *p, size_t n);
+uint32_t crc32c_portable(uint32_t crc, const void *p, size_t n); // the same by table, on any CPU
+// murmur2 with seed 0x9747b28c, as org.apache.kafka.common.utils.Utils.murmur2.
+uint32_t murmur2(const void *p, size_t n);
+// java.lang.String.hashCode over ASCII/UTF-8 bytes decoded as UTF-16, for Kafka's internal-topic partitioners.
+int32_t java_string_hash(const char *utf8, size_t n);
+
+struct uuid { uint8_t b[16]; };
+struct uuid uuid_random(void);
+void uuid_kafka(struct uuid u, char out[23]);      // 22 characters of URL-safe base64, as Kafka prints topic ids
+int uuid_from_kafka(const char *text, size_t n, struct uuid *ret); // 0 or -1
+void uuid_hex(struct uuid u, char out[37]);        // 8-4-4-4-12
+uint64_t random_u64(void);
+
+#endif

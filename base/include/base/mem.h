@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Heap helpers that abort when small allocations fail, cleanup attributes, and a bump arena.
+//
+// Sizes that come from outside are bounded by the caller before they reach these. An arena's allocations live until
+// arena_reset or arena_done; it is used by one thread at a time.
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/str.h"
+
+void *xmalloc(size_t n) __attribute__((malloc, returns_nonnull, alloc_size(1)));
+void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull, alloc_size(1, 2)));
+void *xrealloc(void *p, size_t n) __attribute__((returns_nonnull, alloc_size(2)));
+char *xstrdup(const char *z) __attribute__((malloc, returns_nonnull));
+char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
+void *xmemdup(const void *p, size_t n);
+
+static inline void cleanup_freep(void *p) { free(*(void **)p); }
+#define _cleanup_free_ __attribute__((cleanup(cleanup_freep)))
+void cleanup_closep(int *fd); // closes if >= 0
+#define _cleanup_close_ __attribute__((cleanup(cleanup_closep)))
+
+#define countof(a) (sizeof(a) / sizeof((a)[0]))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+
+// Grows *items (element size `size`) so that at least `need` fit; doubles. Capacity in *cap.
+void vec_reserve(void **items, size_t *cap, size_t need, size_t size);
+#define VEC_PUSH(items, n, cap, value)                                                             \
+    do {                                                                                           \
+        vec_reserve((void **)&(items), &(cap), (n) + 1, sizeof((items)[0]));                       \
+        (items)[(n)++] = (value);                                                                  \
+    } while (0)
+
+struct arena {
+    struct arena_chunk *chunk; // newest; NULL when nothing was allocated
+    size_t chunk_size;         // of the next chunk, 0 = 16 KiB
+    size_t used;               // bytes handed out since the last reset
+};
+void *arena_alloc(struct arena *a, size_t n); // 16-byte aligned, not zeroed
+void *arena_zalloc(struct arena *a, size_t n);
+struct str arena_copy(struct arena *a, struct str s); // copy is terminated by an extra NUL
+char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void arena_reset(struct arena *a); // keeps the largest chunk
+void arena_done(struct arena *a);
+
+#endif
