@@ -1,0 +1,17 @@
+# What can be chosen at configure time.
+include(CMakeDependentOption)
+option(CN_WERROR "treat warnings as errors" OFF)
+option(CN_TEST_POINTS "compile the named kill points in (tests/crash)" OFF)
+set(CN_SANITIZE "" CACHE STRING "sanitizers, comma separated: address,undefined or thread")
+option(CN_FUZZ "build the fuzz targets with libFuzzer (clang)" OFF)
+cmake_dependent_option(CN_TESTS "build the tests" ON "PROJECT_IS_TOP_LEVEL" OFF)
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()

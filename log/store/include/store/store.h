@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// The durable, partitioned log: topics, atomic commits over partitions, reads below the durable end.
+//
+//   writers ── commit ──► queue ──► flusher (one thread) ── segments' page cache ── journal frame ── fdatasync
+//                                        │                                                      │
+//                                        └── offsets assigned, producers checked                ▼
+//   readers ◄── bytes below the high watermark ◄──────────────────────────── high watermark moves, done() called
+//
+// One flusher thread owns everything about appending: it takes queued commits, takes room, assigns offsets, checks producer
+// state, writes segments, writes one journal frame for the whole group, syncs it, and only then moves high watermarks and
+// answers. So a commit is atomic over its partitions, and nothing that a power cut could take back is ever seen.
+// A checkpointer syncs segments behind and lets journal space go; a cleaner runs retention and the rewrite of compacted topics.
+//
+// All functions are thread-safe unless they say otherwise. Topics and partitions are handles with a reference count; a
+// deleted topic's handle stays valid and answers ERR_NOT_FOUND. The store never logs: it reports through store_options.event.
+// Knows nothing of sockets, plugins, groups. All file operations go through base/fs.
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/json.h"
+
+struct store;
+struct topic;
+struct partition;
+struct commit;
+
+// ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+struct store_progress {       // of recovery
+    const char *what;         // "journal", "segments", "indexes"
+    uint64_t done, total;     // bytes
+};
+
+enum store_event_kind { STORE_EVENT_INFO, STORE_EVENT_WARN, STORE_EVENT_FATAL };
+
+struct store_options {        // zero means the default
+    struct fs *fs;            // borrowed until store_close; required
+    struct clock *clock;      // borrowed; default clock_real
+    uint64_t journal_bytes;   // 64 MiB; preallocated and zero-filled at creation
+    uint64_t commit_max_bytes;// 16 MiB: a larger commit is refused with ERR_TOO_LARGE (use a transaction); one batch alone may be larger
+    uint64_t group_max_bytes; // 16 MiB: how much the flusher gathers into one frame
+    uint32_t inline_max_bytes;// 64 KiB a partition and commit; larger batches are synced in their segment, the frame points
+    uint64_t reserve_bytes;   // 16 MiB kept free for markers, checkpoints and recovery: appends are refused below it
+    uint64_t quarantine_bytes;// 64 MiB: what recovery cut is kept up to here, oldest go
+    uint64_t queue_bytes;     // 64 MiB of commits waiting; store_commit blocks (or ERR_AGAIN) past it
+    int64_t checkpoint_ms;    // 1000 after the last change when idle; also when half the journal is used
+    bool cleaner_off;         // tests: no retention, no rewriting
+    // What happened, one line of text each; from any thread. May be NULL.
+    void (*event)(void *arg, enum store_event_kind kind, const char *text);
+    void (*progress)(void *arg, const struct store_progress *p); // during store_open, at most every 100 ms. May be NULL.
+    void *arg;
+};
+
+struct recovery_report {
+    bool was_clean;           // clean-shutdown marker found
+    uint64_t frames, frame_bytes;
+    uint32_t partitions, partitions_checked, partitions_failed;
+    uint64_t restored_bytes;  // rewritten from the journal
+    uint64_t cut_bytes;       // above the durable end, moved to quarantine
+    uint32_t indexes_rebuilt, transactions_aborted, folders_set_aside;
+    int64_t took_ms;
+};
+
+// Opens (or, in an empty directory, creates) a store and recovers it by promise 4; on return 0 everything shown is durable.
+// ERR_BUSY: another process holds the lock (names its pid). ERR_CORRUPT: journal or checkpoint missing or damaged beside data:
+// refuses rather than start empty. ERR_UNSUPPORTED: a newer format.
+int store_open(const struct store_options *o, struct store **ret, struct err *err) MUST_USE;
+// Drains the queue, checkpoints, writes the clean marker, frees. All handles must be released before. Returns the first failure of the end.
+int store_close(struct store *s, struct err *err);
+void store_report(struct store *s, struct recovery_report *ret);
+const char *store_cluster_id(struct store *s);
+// 0 while healthy. After a failed sync or journal write the store is stopped: every write answers ERR_STOPPED with the cause; reads of
+// what is durable go on.
+int store_health(struct store *s, struct err *err);
+void store_status_json(struct store *s, struct json_writer *w); // an object: bytes, batches, syncs, latencies, failed partitions, report
+
+// ── topics ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// Settings by Kafka's names ("cleanup.policy", "retention.ms", "segment.bytes", "max.message.bytes", "compression.type" …), as text.
+struct topic_setting { const char *name, *value; };
+
+// Durable when it returns 0. ERR_EXISTS when there; ERR_INVALID names the setting or the name rule ([a-zA-Z0-9._-]{1,249}, not "." or "..").
+int store_topic_create(struct store *s, const char *name, int32_t partitions, const struct topic_setting *settings, size_t n, struct err *err) MUST_USE;
+int store_topic_delete(struct store *s, const char *name, struct err *err) MUST_USE;
+int store_topic_grow(struct store *s, const char *name, int32_t partitions, struct err *err) MUST_USE;
+int store_topic_configure(struct store *s, const char *name, const struct topic_setting *settings, size_t n, struct err *err) MUST_USE; // NULL value resets to the default
+// Calls `each` for every topic in name order with a borrowed handle; stops at non-zero.
+int store_topics(struct store *s, int (*each)(void *arg, struct topic *t), void *arg);
+
+struct topic *topic_get(struct store *s, const char *name); // a reference, or NULL
+void topic_unref(struct topic *t);
+const char *topic_name(const struct topic *t);
+struct uuid topic_id(const struct topic *t);
+int32_t topic_partitions(const struct topic *t);
+bool topic_internal(const struct topic *t); // name starts with "__"
+// Effective value of a setting as text, and whether it was set on the topic (else default); NULL for an unknown name.
+const char *topic_setting_get(const struct topic *t, const char *name, bool *ret_set);
+// Every known setting: name, default, doc.
+struct topic_setting_row { const char *name, *type, *def, *doc; };
+const struct topic_setting_row *topic_setting_rows(size_t *ret_n);
+
+struct partition *topic_partition(struct topic *t, int32_t index); // borrowed: lives as long as the topic's handle; NULL out of range
+
+// ── partitions ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+struct partition_offsets {
+    int64_t log_start, high_watermark, last_stable; // all durable
+    uint64_t bytes;                                 // of its segments
+    uint32_t segments;
+    int32_t leader_epoch;
+};
+void partition_offsets(struct partition *p, struct partition_offsets *ret);
+const char *partition_topic(const struct partition *p);
+int32_t partition_index(const struct partition *p);
+// 0 while it serves; else why it is stopped (damage below the durable end) and how to go on.
+int partition_health(struct partition *p, struct err *err);
+
+enum isolation { READ_UNCOMMITTED, READ_COMMITTED };
+
+struct read_request {
+    int64_t from;        // the batch that contains it, or the next later one, is the first returned
+    size_t max_bytes;    // at least one whole batch is returned even when larger
+    enum isolation isolation; // bounds the end at the high watermark or the last stable offset
+};
+struct read_result {
+    int64_t high_watermark, last_stable, log_start;
+    // Appended to `out`: whole batches, the stored bytes unchanged. n = 0: nothing there yet.
+    size_t n;
+    int64_t next;        // offset after the last batch returned, or `from`
+};
+// ERR_OUT_OF_RANGE when from < log start or > high watermark; ERR_CORRUPT when a stored batch fails its checks.
+int partition_read(struct partition *p, const struct read_request *r, struct buf *out, struct read_result *ret, struct err *err) MUST_USE;
+// Aborted transactions that overlap [from, to): {producer id, first offset} pairs appended, in order.
+struct aborted_txn { int64_t producer_id, first_offset; };
+int partition_aborted(struct partition *p, int64_t from, int64_t to, struct aborted_txn **ret, size_t *ret_n, struct err *err) MUST_USE;
+// First offset whose timestamp is ≥ ts; -1 when there is none below the high watermark. ts -1: the record with the largest timestamp.
+int partition_offset_for_time(struct partition *p, int64_t ts, int64_t *ret_offset, int64_t *ret_ts, struct err *err) MUST_USE;
+// Durable when it returns: nothing below `before` is served any more (whole segments are freed behind).
+int partition_delete_before(struct partition *p, int64_t before, struct err *err) MUST_USE;
+
+// A long poll: calls fn once, from the flusher, when the high watermark or last stable offset passes `beyond`, or the topic is deleted
+// or stops. At once (on the caller's thread) when it already did. fn must not block. The watch is the caller's memory.
+struct watch {
+    struct partition *partition;
+    int64_t beyond;
+    enum isolation isolation;
+    void (*fn)(void *arg);
+    void *arg;
+    struct watch *next, **link; // the store's
+};
+void partition_watch(struct watch *w);
+void partition_unwatch(struct watch *w); // after it returns fn is not running and will not run; fine when it already fired
+
+// ── commits ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+struct append_result {
+    int64_t base_offset;   // of the original batch when it was a duplicate
+    int64_t append_time;   // ms; -1 unless the topic stamps log append time
+    bool duplicate;
+};
+
+struct commit *commit_new(struct store *s);
+// Adds a batch (v2 bytes; base offset and leader epoch are patched by the store) for a partition. Checks header arithmetic and CRC here, on
+// the caller's thread (trusted: skip the CRC, for batches this process has just built). Takes *bytes (its content moves into the commit; the
+// buf is empty afterwards). Batches for one partition keep their order. Errors: ERR_CORRUPT, ERR_TOO_LARGE (max.message.bytes), ERR_INVALID.
+int commit_append(struct commit *c, struct partition *p, struct buf *bytes, bool trusted, struct err *err) MUST_USE;
+// Adds a transaction's end marker (COMMIT or ABORT) for producer id and epoch.
+int commit_marker(struct commit *c, struct partition *p, int64_t producer_id, int16_t producer_epoch, bool commit_txn, int32_t coordinator_epoch, struct err *err) MUST_USE;
+size_t commit_bytes(const struct commit *c);
+size_t commit_appends(const struct commit *c);
+
+// Hands the commit to the flusher; from here it is the store's. `done` is called exactly once, from the flusher (or, when refused at once, on
+// this thread): err NULL means everything is durable and results[i] belongs to the i-th append; otherwise nothing of it was or will be
+// appended. Errors: NOSPACE (retriable), SEQUENCE, FENCED, TXN_STATE, TOO_LARGE, STOPPED, NOT_FOUND. `done` must not block or call the store's
+// blocking functions. results are valid during the call. Blocks while the queue is full, unless `nowait` (then ERR_AGAIN).
+typedef void commit_done(void *arg, const struct err *err, const struct append_result *results, size_t n);
+void store_commit(struct store *s, struct commit *c, bool nowait, commit_done *done, void *arg);
+void commit_free(struct commit *c); // of one never handed over
+// The same, waiting. results (may be NULL) has room for commit_appends(c) entries.
+int store_commit_wait(struct store *s, struct commit *c, struct append_result *results, struct err *err) MUST_USE;
+
+// ── producers and transactions ───────────────────────────────────────────────────────────────────────────────────────
+
+// A producer id never used before and never again; durable before it is returned.
+int store_producer_id(struct store *s, int64_t *ret, struct err *err) MUST_USE;
+// Every open transaction of the store, as of the durable end: recovery's leftovers right after store_open.
+struct open_txn { struct partition *partition; int64_t producer_id; int16_t producer_epoch; int64_t first_offset; uint64_t bytes; };
+int store_open_txns(struct store *s, int (*each)(void *arg, const struct open_txn *t), void *arg);
+
+// ── retention's guests ───────────────────────────────────────────────────────────────────────────────────────────────
+
+// The lowest offset somebody of ours still has to read (promise 5): retention by time or size stops there until the topic's byte budget
+// (retention.bytes, or log.total.bytes) is passed; then it deletes and calls `lost` with the range. INT64_MAX releases.
+void partition_hold(struct partition *p, const char *holder, int64_t lowest);
+void store_on_lost(struct store *s, void (*lost)(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last), void *arg);
+
+// Runs one round of retention and rewriting now, on the caller's thread (tests, `log.cleaner` by hand).
+int store_clean(struct store *s, struct err *err) MUST_USE;
+// Takes a checkpoint now.
+int store_checkpoint(struct store *s, struct err *err) MUST_USE;
+
+#endif
