@@ -67,6 +67,7 @@ struct batch_builder {
     int64_t producer_id; int16_t producer_epoch; int32_t base_sequence;
     int64_t base_timestamp, max_timestamp;
     int32_t count;
+    size_t value_end;            // between batch_add_open and _close: where out must end
 };
 void batch_begin(struct batch_builder *b, struct buf *out, enum codec codec);
 struct record_header_in { struct str name, value; bool null_value; };
