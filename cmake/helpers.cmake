@@ -52,7 +52,14 @@ function(cn_test name)
   add_executable(${name} ${A_SOURCES})
   target_link_libraries(${name} PRIVATE ${A_LIBS} cn_testlib cn_warnings dep::cmocka)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT})
+  cn_area(area)
+  set_tests_properties(${name} PROPERTIES LABELS "${A_LABEL};${area}" TIMEOUT ${A_TIMEOUT})
+endfunction()
+
+# The name of the folder, by which `scripts/test AREA` picks its tests.
+function(cn_area ret)
+  get_filename_component(area ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  set(${ret} ${area} PARENT_SCOPE)
 endfunction()
 
 # cn_script_test(NAME SCRIPT LABEL … [TIMEOUT s]): a shell or Python test; gets the build folder in $BUILD and the tree in $SRC.
@@ -63,7 +70,8 @@ function(cn_script_test name script)
     set(A_TIMEOUT 300)
   endif()
   add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/${script})
-  set_tests_properties(${name} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT} SKIP_RETURN_CODE 77
+  cn_area(area)
+  set_tests_properties(${name} PROPERTIES LABELS "${A_LABEL};${area}" TIMEOUT ${A_TIMEOUT} SKIP_RETURN_CODE 77
     ENVIRONMENT "BUILD=${CMAKE_BINARY_DIR};SRC=${PROJECT_SOURCE_DIR}")
 endfunction()
 
