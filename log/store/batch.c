@@ -145,7 +145,8 @@ int record_iter_next(struct record_iter *it, struct record *ret, struct err *err
     struct cur c = cur_str(cur_bytes(&it->at, cur_count(&it->at, length, 1)));
     cur_u8(&c); // attributes: unused
     int64_t ts_delta = cur_varint(&c), delta = cur_varint(&c);
-    struct record r = {.key = take_nullable(&c), .value = take_nullable(&c)};
+    struct record r = {.key = take_nullable(&c)};
+    r.value = take_nullable(&c);
     int64_t headers = cur_varint(&c);
     r.header_count = cur_count(&c, headers, 2);
     r.headers = c;
@@ -304,4 +305,20 @@ void batch_control(struct buf *out, int64_t producer_id, int16_t producer_epoch,
     b.producer_epoch = producer_epoch;
     batch_add(&b, timestamp, str_make(key, sizeof(key)), str_make(value, sizeof(value)), NULL, 0);
     if (!out->bad) put_header(&b);
+}
+
+int batch_marker_read(const void *p, size_t n, struct batch_marker *ret) {
+    struct record_iter it;
+    struct record r;
+    struct buf unused = {.limit = 1};
+    if (record_iter_init(&it, p, n, &unused, 0, NULL) < 0 || !(it.header.attributes & BATCH_CONTROL)) return -1;
+    if (it.header.attributes & BATCH_CODEC_MASK || record_iter_next(&it, &r, NULL) != 1) return -1;
+    struct cur key = cur_str(r.key), value = cur_str(r.value);
+    cur_be16(&key); // versions: later ones only append
+    uint16_t type = cur_be16(&key);
+    cur_be16(&value);
+    int32_t epoch = (int32_t)cur_be32(&value);
+    if (key.bad || value.bad || type > 1) return -1;
+    *ret = (struct batch_marker){type == 1, epoch};
+    return 0;
 }

@@ -82,5 +82,8 @@ size_t batch_builder_bytes(const struct batch_builder *b); // so far, uncompress
 int batch_end(struct batch_builder *b, struct err *err) MUST_USE;
 // A control batch: end marker of a transaction.
 void batch_control(struct buf *out, int64_t producer_id, int16_t producer_epoch, bool commit_txn, int32_t coordinator_epoch, int64_t timestamp);
+// What a control batch says: 0, or -1 when it is not an end marker (other control records exist; they change no producer).
+struct batch_marker { bool commit_txn; int32_t coordinator_epoch; };
+int batch_marker_read(const void *p, size_t n, struct batch_marker *ret);
 
 #endif
