@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The disk after a power cut: what a recorded trace guarantees, plus any choice of what it does not.
+//
+// The model is POSIX at its most adverse. Bytes and sizes of a file are durable once a later fdatasync of that file
+// succeeded (and none failed in between); names once a later sync_dir of their folder did. Everything else is pending: each
+// pending event may have reached the disk or not, on its own, and of a write any sectors. A rename is atomic.
+//
+//     struct fs *disk = fs_crash(NULL, fs_fault_trace(fs), upto, fs_keep_random, &seed);
+//
+// All states of a short window: enumerate the subsets of fs_crash_pending with a keep function of your own.
+#ifndef FS_CRASH_H
+#define FS_CRASH_H
+
+#include "fs_fault.h"
+#include "fs_mem.h"
+
+// What of one pending event reached the disk: of a write the bytes [skip, skip + take); of others all when take > 0.
+struct fs_keep {
+    uint64_t skip, take;
+};
+typedef struct fs_keep fs_keep_fn(void *arg, const struct fs_trace *t, size_t event);
+
+// The disk after a cut between events upto-1 and upto. `base` is what the disk (an fs_mem) held when recording began, NULL
+// for nothing; it is left alone. The caller closes the result.
+struct fs *fs_crash(struct fs *base, const struct fs_trace *t, size_t upto, fs_keep_fn *keep, void *arg);
+// The pending events before upto, in order; returns their number, caller frees the array.
+size_t fs_crash_pending(struct fs *base, const struct fs_trace *t, size_t upto, size_t **ret);
+
+fs_keep_fn fs_keep_none;   // nothing pending reached the disk
+fs_keep_fn fs_keep_all;    // everything did, as after a kill -9
+fs_keep_fn fs_keep_random; // arg: uint64_t seed; half of the events, writes torn at 512-byte sectors
+
+#endif
