@@ -77,6 +77,41 @@ static inline size_t cn_utf8_length(const unsigned char *p, size_t n) {
     if (n < 4 || (p[3] & 0xc0) != 0x80 || (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] >= 0x90)) return 0;
     return 4;
 }
+/* How many bytes from the start are valid UTF-8: n when all are. */
+static inline size_t cn_utf8_valid(const void *text, size_t n) {
+    const unsigned char *p = (const unsigned char *)text;
+    size_t i = 0, k;
+    while (i < n) {
+        uint64_t a, b;
+        for (; i + 16 <= n; i += 16) {
+            memcpy(&a, p + i, 8);
+            memcpy(&b, p + i + 8, 8);
+            if ((a | b) & 0x8080808080808080ULL) break;
+        }
+        while (i < n && p[i] < 0x80) i++;
+        if (i == n) break;
+        k = cn_utf8_length(p + i, n - i);
+        if (!k) return i;
+        i += k;
+    }
+    return n;
+}
+/* Copies text into out[0..3n), each byte that is not UTF-8 as U+FFFD; returns the length. */
+static inline size_t cn_utf8_mend(char *out, const void *text, size_t n) {
+    const unsigned char *p = (const unsigned char *)text;
+    size_t i = 0, o = 0;
+    while (i < n) {
+        size_t k = cn_utf8_valid(p + i, n - i);
+        memcpy(out + o, p + i, k);
+        i += k;
+        o += k;
+        if (i == n) break;
+        memcpy(out + o, "\xef\xbf\xbd", 3);
+        i++;
+        o += 3;
+    }
+    return o;
+}
 /* How many bytes from p need neither escape nor check: printable ASCII but " and \. Eight at a time. */
 static inline size_t cn_json_plain_(const unsigned char *p, size_t n) {
     const uint64_t ones = 0x0101010101010101ULL, high = 0x8080808080808080ULL;
