@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The `.txnindex` of one segment: the transactions whose ABORT marker lies in it, Kafka's file, absent while there is none.
+//
+//   34-byte entries {int16 version 0, int64 producer id, int64 first offset, int64 last offset (the marker's), int64 last stable offset}
+//
+// Rebuilt from the segment and the producer snapshot before it. Appending: one thread; reading: any.
+#ifndef STORE_TXNINDEX_H
+#define STORE_TXNINDEX_H
+
+#include "base/fs.h"
+#include "producers.h"
+
+enum { TXNINDEX_ENTRY = 34 };
+
+// Appends what aborted; `stem` is the segment's path without ".log". Call once the marker is durable.
+int txnindex_append(struct fs *fs, const char *stem, const struct producer_end *ends, size_t n, struct err *err) MUST_USE;
+// The file becomes exactly these (n = 0: no file), synced.
+int txnindex_replace(struct fs *fs, const char *stem, const struct producer_end *ends, size_t n, struct err *err) MUST_USE;
+int txnindex_sync(struct fs *fs, const char *stem, struct err *err) MUST_USE; // fine when there is no file
+// All entries, in order, appended to *ret (a buf of struct producer_end). 0 also when there is no file; ERR_CORRUPT.
+int txnindex_read(struct fs *fs, const char *stem, struct buf *ret, struct err *err) MUST_USE;
+// Appends to *ret those that overlap [from, to) (a buf of struct producer_end). *ret_complete: no later segment can hold another.
+int txnindex_collect(struct fs *fs, const char *stem, int64_t from, int64_t to, struct buf *ret, bool *ret_complete, struct err *err) MUST_USE;
+
+#endif
