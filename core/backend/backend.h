@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "store/store.h" // struct topic_setting
 
 struct backend;
 struct producer;
@@ -32,7 +33,6 @@ struct backend_offset { const char *topic; int32_t partition; int64_t offset; };
 struct backend_position { struct str partition, offset; };
 
 struct topic_spec { const char *name; int32_t partitions; const struct topic_setting *settings; size_t n; }; // partitions ≤ 0: the default (1)
-struct topic_setting;
 
 // A consumed record. Bytes are valid until the next consumer_poll.
 struct consumed {
@@ -82,11 +82,15 @@ struct backend_ops {
     // transaction by itself. ERR_TOO_LARGE: the record alone is too large for its topic. ERR_AGAIN: wait for earlier commits (back-pressure).
     int (*add)(struct producer *p, const struct backend_record *r, struct err *err);
     size_t (*pending_bytes)(struct producer *p); // added, not yet committed
-    // Ends the open commit: its records, `positions` (of `connector`) and group offsets become durable together, then done(NULL). Or done(err)
-    // and none of it ever is. Several commits may be under way; they become durable in order. The texts are copied.
+    // Ends the open commit: its records, `positions` (of `connector`) and group offsets become durable together, then done(NULL). Or done(err):
+    // none of it is. Several commits may be under way; they become durable in order, and done is called once for each, in order. The texts
+    // are copied. After a retriable error (NOSPACE …) that commit and all later ones fail and are held, unchanged: `retry` sends them again.
+    // After any other error the producer is finished: everything under way fails with it.
     void (*commit)(struct producer *p, const char *connector, const struct backend_position *positions, size_t n_positions,
                    const char *group, const struct backend_offset *offsets, size_t n_offsets, producer_done *done, void *arg);
-    void (*abort)(struct producer *p); // throws the open commit away; aborts its transaction if there is one
+    // Sends the held commits again, in order; done is called again for each. Only when nothing is under way.
+    void (*retry)(struct producer *p);
+    void (*abort)(struct producer *p); // throws the open commit away; aborts its transaction if there is one. What is under way goes on.
 
     // ── positions and offsets ──
     // Durable positions of a connector.
@@ -100,13 +104,18 @@ struct backend_ops {
     int (*consumer_open)(struct backend *b, const struct consumer_options *o, struct consumer **ret, struct err *err);
     void (*consumer_close)(struct consumer *c);
     // Up to about max_bytes of records (at least one when there is one), in order within each partition, waiting at most timeout_ms.
-    // Returns the records' count, 0 at time-out, -1 failed. The array is the consumer's.
+    // Returns the records' count, 0 at time-out or right after `assigned` or `revoked` was called, -1 failed. The array is the consumer's.
     int (*poll)(struct consumer *c, size_t max_bytes, int64_t timeout_ms, const struct consumed **ret, struct err *err);
     int (*wake_fd)(struct consumer *c); // writing 8 bytes (wake_signal) ends a blocking poll early
     int (*seek)(struct consumer *c, const char *topic, int32_t partition, int64_t offset, struct err *err);
     void (*pause)(struct consumer *c, const char *topic, int32_t partition, bool paused);
     // Every assigned partition with its next offset and end; stops at non-zero.
     int (*assignment)(struct consumer *c, int (*each)(void *arg, const char *topic, int32_t partition, int64_t next, int64_t end), void *arg);
+
+    // The record at one offset, to each() once; ERR_NOT_FOUND when it is not there (any more).
+    int (*fetch)(struct backend *b, const char *topic, int32_t partition, int64_t offset, void (*each)(void *arg, const struct consumed *r), void *arg, struct err *err);
+    // What retention had to delete before `group` had read it (promise 5). One listener, set before consumers open; NULL for none.
+    void (*on_lost)(struct backend *b, void (*lost)(void *arg, const char *group, const char *topic, int32_t partition, int64_t first, int64_t last), void *arg);
 
     // ── maps over compacted topics (core/state): small durable state by key ──
     int (*map_load)(struct backend *b, const char *topic, int (*each)(void *arg, struct str key, struct str value), void *arg, struct err *err);
