@@ -20,9 +20,11 @@
 #include "base/metric.h"
 
 struct backend;
-struct pipeline; // config/pipeline.h
-struct plugins;  // plugin/plugins.h
-struct sockets;  // plugin/sockets.h
+struct findings;      // config/finding.h
+struct plugins;       // plugin/plugins.h
+struct props;         // config/props.h
+struct secret_places; // config/interpolate.h
+struct sockets;       // plugin/sockets.h
 struct worker;
 
 struct worker_options {                 // zero means the default
@@ -32,11 +34,13 @@ struct worker_options {                 // zero means the default
     struct metric_registry *metrics;    // required
     struct clock *clock;                // clock_real
     const char *id;                     // worker_id in statuses: "127.0.0.1:8083"
+    const char *data_dir;               // where crashes are noted (plugin/crash.h); NULL: nothing is suspended
     const char *spool_dir;              // root of the connectors' spool folders; NULL: cn_host.spool_dir fails
-    int64_t spool_max_bytes;            // of each connector; 1 GiB
+    const struct secret_places *secrets; // NULL: secret references are refused
+    const char *key_converter, *value_converter; // the worker's; "json"
+    const struct props *worker_props;   // converter options of the worker, or NULL
     int64_t shutdown_ms;                // task.shutdown.graceful.timeout.ms: 5000
     int64_t hang_ms;                    // task.hang.timeout.ms: how long one call of a plugin may take beyond what it was given: 60000
-    int64_t flush_interval_ms;          // offset.flush.interval.ms where a connector says nothing: 5000
     int64_t retry_min_ms, retry_max_ms; // back-off of restarts: 1000, 300000
 };
 
@@ -49,12 +53,6 @@ int worker_close(struct worker *w, int64_t deadline_ms);
 
 // ── pipeline files ──
 
-// One file as the configuration layer read it. The file is the unit of failure: one that is wrong keeps its running version.
-struct worker_file {
-    const char *path;
-    struct pipeline *pipeline; // taken by the call; NULL when it did not load, then
-    const struct err *error;   // says why (borrowed)
-};
 enum worker_change_kind {
     WORKER_UNCHANGED,
     WORKER_STARTED,   // new
@@ -73,10 +71,11 @@ struct worker_report {
     size_t n, cap;
     size_t refused;
 };
-// Makes the running set equal to `files` (all of them, also unchanged ones): starts, restarts and stops what differs. The first call,
-// at boot, starts everything; a file that is wrong then is shown as FAILED by status. Waits until the stopped ones are stopped and the
-// others' tasks are started (their threads run; whether they can connect shows in status), at most deadline_ms. Always fills *ret.
-void worker_apply(struct worker *w, struct worker_file *files, size_t n, int64_t deadline_ms, struct worker_report *ret);
+// Reads the pipeline files and makes the running set equal to them (all of them, also unchanged ones): starts, restarts and stops what
+// differs. The file is the unit of failure: one that is wrong keeps its running version; at boot its connectors are shown as FAILED by
+// status. Waits until the stopped ones are stopped and the others' tasks are started (their threads run; whether they can connect shows
+// in status), at most deadline_ms. Always fills *ret.
+void worker_apply(struct worker *w, const char *const *paths, size_t n, int64_t deadline_ms, struct worker_report *ret);
 void worker_report_json(const struct worker_report *r, struct json_writer *w); // {"changes":[{"file","connector","change","detail"}],"refused"}
 void worker_report_done(struct worker_report *r);
 const char *worker_change_name(enum worker_change_kind k); // "started"
@@ -84,7 +83,7 @@ const char *worker_change_name(enum worker_change_kind k); // "started"
 // ── looking ──
 
 enum worker_health { WORKER_ALL_RUNNING = 0, WORKER_DEGRADED = 1 }; // 1: something is FAILED, RESTARTING or refused
-// An object: {"health","connectors":[…],"refused":[{"file","error"}],"orphaned":[{"name","type","remove"}],"backend":{…}}; a connector is
+// An object: {"health","connectors":[…],"refused":[{"file","findings":[…]}],"orphaned":[{"name","type","remove"}],"backend":{…}}; a connector is
 // {"name","type","connector","plugin","pipeline","file","target","state","trace"?,"tasks":[{"id","state","worker_id","trace"?,"hint"?,
 // "blocked"?:{"reason","since"},"progress"?,"hung"?:{"call","seconds","stack":[…]},"restarts","metrics":{…}}]}.
 void worker_status_json(struct worker *w, struct json_writer *out);
