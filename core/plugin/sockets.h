@@ -2,8 +2,8 @@
 // Listening sockets by name, held for the life of the process: from systemd when it passed that name, else bound here.
 //
 // A socket outlives the task and the reload that asked for it, so that the kernel keeps queueing; it is closed when its
-// connector goes or asks for another address. Sockets bound here are also handed to systemd's descriptor store where there
-// is one (FDSTORE), and come back after a restart. Thread-safe.
+// connector goes or asks for another address. What must keep queueing while connectd itself restarts belongs into a
+// socket unit. Thread-safe.
 #ifndef PLUGIN_SOCKETS_H
 #define PLUGIN_SOCKETS_H
 
@@ -15,7 +15,7 @@
 struct sockets;
 // Takes what systemd passed (sd_listen_fds_with_names), once a process.
 struct sockets *sockets_new(void);
-void sockets_free(struct sockets *s); // closes all; the descriptor store keeps its own
+void sockets_free(struct sockets *s); // closes all
 // Takes descriptors of that name as if systemd had passed them (tests).
 void sockets_give(struct sockets *s, const char *name, const int *fds, size_t n);
 
