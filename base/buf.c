@@ -9,6 +9,7 @@
 
 // Growth at or above this may be asked for by outside data and fails softly; below it memory is taken for granted.
 enum { BUF_LARGE = 1024 * 1024, BUF_FIRST = 64 };
+#define BUF_MOST (1ull << 36) // no size that is asked for on purpose
 
 static bool turn_bad(struct buf *b) {
     b->bad = true;
@@ -30,7 +31,7 @@ static bool grow(struct buf *b, size_t need) {
 bool buf_reserve(struct buf *b, size_t more) {
     size_t need;
     if (b->bad) return false;
-    if (__builtin_add_overflow(b->n, more, &need) || (b->limit && need > b->limit)) return turn_bad(b);
+    if (__builtin_add_overflow(b->n, more, &need) || need > (b->limit ? b->limit : BUF_MOST)) return turn_bad(b);
     return need <= b->cap || grow(b, need);
 }
 

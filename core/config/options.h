@@ -10,6 +10,7 @@
 #include <connectd/option.h>
 
 #include "base/json.h"
+#include "base/mem.h"
 #include "config/interpolate.h"
 #include "config/props.h"
 
