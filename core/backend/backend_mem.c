@@ -36,7 +36,7 @@ struct mem_offset {
 struct mem {
     struct backend base;
     pthread_mutex_t mutex;
-    struct map topics, groups, maps; // name → mem_topic | map "topic/partition" → mem_offset | map key → char *
+    struct map topics, groups, maps; // name → mem_topic | map "topic/partition" → mem_offset | map key → mem_text
     struct map producers;            // id → the newest producer's epoch
     struct mem_topic *dead;
     struct mem_consumer *consumers;
@@ -66,8 +66,20 @@ static struct map *map_named(struct map *in, const char *name) {
     return m;
 }
 
+struct mem_text {
+    size_t n;
+    char p[];
+};
+
+static struct mem_text *text_new(struct str s) {
+    struct mem_text *t = xmalloc(sizeof(*t) + s.n);
+    t->n = s.n;
+    memcpy(t->p, s.p, s.n);
+    return t;
+}
+
 static void put_text(struct map *m, struct str key, struct str value) {
-    free(value.p ? map_put(m, key, str_dup(value)) : map_remove(m, key));
+    free(value.p ? map_put(m, key, text_new(value)) : map_remove(m, key));
 }
 
 static void free_offset(void *p) {
@@ -428,16 +440,18 @@ static int each_text(struct mem *m, const char *map, int (*each)(void *arg, stru
     struct map *from = map_named(&m->maps, map);
     struct map_entry **sorted = map_sorted(from);
     size_t n = from->n;
-    char **copy = xcalloc(2 * n + 1, sizeof(*copy));
+    struct mem_text **copy = xcalloc(2 * n + 1, sizeof(*copy));
     for (size_t i = 0; i < n; i++) {
-        copy[2 * i] = str_dup(sorted[i]->key);
-        copy[2 * i + 1] = xstrdup(sorted[i]->value);
+        const struct mem_text *value = sorted[i]->value;
+        copy[2 * i] = text_new(sorted[i]->key);
+        copy[2 * i + 1] = text_new(str_make(value->p, value->n));
     }
     free(sorted);
     pthread_mutex_unlock(&m->mutex);
     int r = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!r) r = each(arg, str_of(copy[2 * i]), str_of(copy[2 * i + 1]));
+        const struct mem_text *key = copy[2 * i], *value = copy[2 * i + 1];
+        if (!r) r = each(arg, str_make(key->p, key->n), str_make(value->p, value->n));
         free(copy[2 * i]);
         free(copy[2 * i + 1]);
     }
