@@ -174,6 +174,10 @@ struct commit *commit_new(struct store *s);
 int commit_append(struct commit *c, struct partition *p, struct buf *bytes, bool trusted, struct err *err) MUST_USE;
 // Adds a transaction's end marker (COMMIT or ABORT) for producer id and epoch.
 int commit_marker(struct commit *c, struct partition *p, int64_t producer_id, int16_t producer_epoch, bool commit_txn, int32_t coordinator_epoch, struct err *err) MUST_USE;
+// Commits of one chain stand or fall in their order: once one failed, every later one of the chain fails with the same error, also those
+// that were queued before it was known. Only the flusher writes it. The caller's memory, zero at first, lives until all its commits are done.
+struct commit_chain { bool failed; struct err err; };
+void commit_set_chain(struct commit *c, struct commit_chain *chain);
 size_t commit_bytes(const struct commit *c);
 size_t commit_appends(const struct commit *c);
 

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Committed offsets of consumer groups, in Kafka's records in __consumer_offsets, answered from memory.
+//
+// A group's records lie in partition abs(hash(group)) % 50. What is answered is durable: an offset is seen once its commit is.
+// The topic is made on first use. Thread-safe.
+#ifndef COORD_OFFSETS_H
+#define COORD_OFFSETS_H
+
+#include "store/store.h"
+
+struct offsets;
+// Loads all groups. Borrows the store.
+int offsets_open(struct store *s, struct clock *clock, struct offsets **ret, struct err *err) MUST_USE;
+void offsets_close(struct offsets *o);
+
+struct group_offset {
+    const char *topic;
+    int32_t partition;
+    int64_t offset;          // < 0 deletes
+    int32_t leader_epoch;    // -1 unknown
+    struct str metadata;     // at most 4096 bytes
+    int64_t commit_ms;       // when it was committed; ignored when committing
+};
+
+// Adds the offsets to a commit of the caller, as one batch, so that they become durable with whatever else is in it. The commit's done
+// hands *ret to offsets_settle with what it was told; when the commit is freed unused, with an error.
+struct offsets_change;
+int offsets_append(struct offsets *o, struct commit *c, const char *group, const struct group_offset *list, size_t n,
+                   struct offsets_change **ret, struct err *err) MUST_USE;
+void offsets_settle(struct offsets_change *ch, const struct err *err); // frees; NULL is fine; does not block
+// The same in a commit of its own. Durable when it returns 0.
+int offsets_commit(struct offsets *o, const char *group, const struct group_offset *list, size_t n, struct err *err) MUST_USE;
+
+// The offset of one partition; -1 when there is none.
+int64_t offsets_get(struct offsets *o, const char *group, const char *topic, int32_t partition);
+// All of a group, by topic and partition; stops at non-zero. `each` must not call the offsets.
+int offsets_each(struct offsets *o, const char *group, int (*each)(void *arg, const struct group_offset *g), void *arg);
+// Every group that has an offset, in order of the names; stops at non-zero.
+int offsets_groups(struct offsets *o, int (*each)(void *arg, const char *group), void *arg);
+// Deletes a group's offsets. Durable when it returns 0; ERR_NOT_FOUND.
+int offsets_delete_group(struct offsets *o, const char *group, struct err *err) MUST_USE;
+
+#endif
