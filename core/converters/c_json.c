@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The json converter, option for option Connect's JsonConverter; two defaults differ and are documented in their rows.
 //
-// Schemas are compiled once and kept by fingerprint (writing) or by their JSON text (reading). A fingerprint is believed
-// for the address it was last verified at, and compared byte by byte everywhere else.
+// Schemas are compiled once and kept by fingerprint (writing) or by their JSON text (reading).
 #include <connectd/sdk.h>
 
 #include "base/map.h"
@@ -10,6 +9,7 @@
 #include "converters/converter.h"
 #include "converters/json_program.h"
 #include "converters/json_value.h"
+#include "converters/schema_cache.h"
 
 struct options {
     uint8_t schemas_enable;
@@ -30,17 +30,11 @@ static const struct cn_option options[] = {
            "How many schemas are kept compiled."),
 };
 
-// A compiled schema and the place where a blob was last compared with it.
-struct compiled {
-    struct json_program *program;
-    const void *verified;
-};
-
 struct json_converter {
     struct cn_host *host;
     struct options o;
     struct json_format format;
-    struct map writing; // fingerprint ► struct compiled
+    struct schema_cache writing; // schema ► struct json_program
     struct map reading; // schema text ► struct cn_schema_blob
     struct cn_schema_blob *last_blob;
     struct buf last_text;
@@ -53,36 +47,13 @@ static int fail(struct json_converter *c, const struct err *err) {
 
 // ── writing ──
 
-static void compiled_free(void *p) {
-    struct compiled *c = p;
-    json_program_free(c->program);
-    free(c);
-}
-
-static struct str fingerprint_of(const struct cn_schema_blob *b) { return str_make(b->fingerprint, sizeof(b->fingerprint)); }
-
-static struct compiled *compile(struct json_converter *c, const struct cn_schema_blob *b, struct err *err) {
-    struct json_program *p = json_program_new(b, &c->format, err);
-    if (!p) return NULL;
-    if ((int64_t)c->writing.n >= c->o.cache_size) map_done(&c->writing, compiled_free);
-    struct compiled *fresh = xcalloc(1, sizeof(*fresh));
-    fresh->program = p;
-    struct compiled *old = map_put(&c->writing, fingerprint_of(b), fresh);
-    if (old) compiled_free(old);
-    return fresh;
-}
-
-static bool is_verified(struct compiled *e, const struct cn_schema_blob *b) {
-    if (e->verified == b) return true;
-    if (!json_program_is(e->program, b)) return false;
-    e->verified = b;
-    return true;
-}
+static void program_free(void *p) { json_program_free(p); }
 
 static struct json_program *program_of(struct json_converter *c, const struct cn_schema_blob *b, struct err *err) {
-    struct compiled *e = map_get(&c->writing, fingerprint_of(b));
-    if (!e || !is_verified(e, b)) e = compile(c, b, err);
-    return e ? e->program : NULL;
+    struct json_program *p = schema_cache_get(&c->writing, b);
+    if (p || !(p = json_program_new(b, &c->format, err))) return p;
+    schema_cache_put(&c->writing, b, p);
+    return p;
 }
 
 static int from_record(void *self, const struct cn_batch *b, const struct cn_text *topic, const struct cn_cell *value, uint16_t schema,
@@ -173,13 +144,14 @@ static int json_open_instance(struct cn_host *h, int is_key, void **ret) {
         return -1;
     }
     c->format = (struct json_format){c->o.null_as_default, (enum json_decimal)c->o.decimal};
+    c->writing = (struct schema_cache){.max = (size_t)c->o.cache_size, .free_value = program_free};
     *ret = c;
     return 0;
 }
 
 static void json_close_instance(void *self) {
     struct json_converter *c = self;
-    map_done(&c->writing, compiled_free);
+    schema_cache_done(&c->writing);
     map_done(&c->reading, free);
     buf_done(&c->last_text);
     json_cells_done(&c->cells);
