@@ -5,20 +5,9 @@
 
 #include "base/mem.h"
 
-enum { DIGITS_MAX = 200000, LIMB = 1000000000, LIMB_DIGITS = 9 };
-
-// ── bytes to text ──
-
-// Divides the big-endian magnitude p[0..n) by 10^9 in place and returns the remainder.
-static uint32_t divide_limb(uint8_t *p, size_t n) {
-    uint64_t rest = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint64_t v = rest << 8 | p[i];
-        p[i] = (uint8_t)(v / LIMB);
-        rest = v % LIMB;
-    }
-    return (uint32_t)rest;
-}
+// Both ways are quadratic in the digits, so what a JSON text may ask for is bounded; PostgreSQL's longest numeric (147,455
+// digits) still prints, in a fraction of a second.
+enum { DIGITS_MAX = 20000, ZEROS_MAX = 2000, LIMB = 1000000000, LIMB_DIGITS = 9 };
 
 static void negate(uint8_t *p, size_t n) {
     unsigned carry = 1;
@@ -29,16 +18,37 @@ static void negate(uint8_t *p, size_t n) {
     }
 }
 
-// The decimal digits of a big-endian magnitude (destroyed), "0" for zero. Written from the end.
-static void magnitude_digits(struct buf *out, uint8_t *p, size_t n) {
-    size_t room = n * 5 / 2 + LIMB_DIGITS + 1, at = room;
+// ── bytes to text ──
+
+// A big-endian magnitude as 32-bit words, most significant first; caller frees.
+static uint32_t *words_of(const uint8_t *p, size_t n, size_t *ret_n) {
+    uint32_t *w = xcalloc(n / 4 + 1, sizeof(*w));
+    *ret_n = (n + 3) / 4;
+    for (size_t i = 0; i < n; i++) w[*ret_n - 1 - i / 4] |= (uint32_t)p[n - 1 - i] << 8 * (i % 4);
+    return w;
+}
+
+// Divides by 10^9 in place and returns the remainder.
+static uint32_t divide_limb(uint32_t *w, size_t n) {
+    uint64_t rest = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t v = rest << 32 | w[i];
+        w[i] = (uint32_t)(v / LIMB);
+        rest = v % LIMB;
+    }
+    return (uint32_t)rest;
+}
+
+// The decimal digits of a big-endian magnitude, "0" for zero. Written from the end.
+static void magnitude_digits(struct buf *out, const uint8_t *p, size_t n) {
+    size_t room = n * 5 / 2 + 2 * LIMB_DIGITS, at = room, words;
     _cleanup_free_ char *text = xmalloc(room);
-    do {
-        while (n && !*p) p++, n--;
-        uint32_t limb = divide_limb(p, n);
+    _cleanup_free_ uint32_t *w = words_of(p, n, &words);
+    for (size_t from = 0; from < words || at == room;) {
+        uint32_t limb = divide_limb(w + from, words - from);
         for (int i = 0; i < LIMB_DIGITS; i++, limb /= 10) text[--at] = (char)('0' + limb % 10);
-        while (n && !*p) p++, n--;
-    } while (n);
+        while (from < words && !w[from]) from++;
+    }
     while (at < room - 1 && text[at] == '0') at++;
     buf_put(out, text + at, room - at);
 }
@@ -128,23 +138,40 @@ static bool number_read(struct str s, struct number *ret) {
     return true;
 }
 
-// Appends zeros or takes trailing ones away until the digits stand at this scale.
+// Appends zeros (not many: 1e19000 is a small text) or takes trailing ones away until the digits stand at this scale.
 static bool number_rescale(struct number *v, int64_t scale) {
     while (v->scale > scale && v->digits.n > 1 && v->digits.p[v->digits.n - 1] == '0') v->digits.n--, v->scale--;
     if (v->digits.n == 1 && v->digits.p[0] == '0') return true;
-    if (v->scale > scale || scale - v->scale > DIGITS_MAX - (int64_t)v->digits.n) return false;
+    if (v->scale > scale || scale - v->scale > ZEROS_MAX) return false;
     buf_fill(&v->digits, '0', (size_t)(scale - v->scale));
     return true;
 }
 
-// Multiplies the big-endian magnitude by 10 and adds a digit.
-static void times_ten(uint8_t *p, size_t n, unsigned add) {
-    unsigned carry = add;
-    for (size_t i = n; i-- > 0;) {
-        carry += p[i] * 10u;
-        p[i] = (uint8_t)carry;
-        carry >>= 8;
+// Multiplies the words (least significant first) and adds; *n grows by the carry.
+static void multiply_add(uint32_t *w, size_t *n, uint32_t by, uint32_t add) {
+    uint64_t carry = add;
+    for (size_t i = 0; i < *n; i++) {
+        carry += (uint64_t)w[i] * by;
+        w[i] = (uint32_t)carry;
+        carry >>= 32;
     }
+    if (carry) w[(*n)++] = (uint32_t)carry;
+}
+
+// The magnitude as big-endian bytes with a zero byte in front; caller frees.
+static uint8_t *magnitude_of(struct str digits, size_t *ret_n) {
+    static const uint32_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, LIMB};
+    _cleanup_free_ uint32_t *w = xcalloc(digits.n / LIMB_DIGITS + 2, sizeof(*w));
+    size_t n = 0;
+    for (size_t at = 0; at < digits.n;) {
+        uint32_t limb = 0, k = 0;
+        for (; k < LIMB_DIGITS && at < digits.n; k++) limb = limb * 10 + (uint32_t)(digits.p[at++] - '0');
+        multiply_add(w, &n, powers[k], limb);
+    }
+    uint8_t *p = xcalloc(n * 4 + 1, 1);
+    for (size_t i = 0; i < n; i++) put_be32(p + 1 + 4 * (n - 1 - i), w[i]);
+    *ret_n = n * 4 + 1;
+    return p;
 }
 
 // The shortest two's complement form: one sign bit in front.
@@ -157,16 +184,10 @@ bool decimal_parse(struct buf *out, struct str text, int32_t scale) {
     struct number v = {.digits = {.limit = DIGITS_MAX}};
     bool ok = number_read(text, &v) && number_rescale(&v, scale) && !v.digits.bad;
     if (ok) {
-        // 10^n < 2^(3.33 n), and a sign bit.
-        size_t room = v.digits.n * 5 / 12 + 2;
-        _cleanup_free_ uint8_t *p = xcalloc(room, 1);
-        // Only the bytes that can be non-zero so far take part.
-        for (size_t i = 0; i < v.digits.n; i++) {
-            size_t used = (i + 1) * 5 / 12 + 1;
-            times_ten(p + room - used, used, v.digits.p[i] - (unsigned)'0');
-        }
-        if (v.negative) negate(p, room);
-        put_shortest(out, p, room);
+        size_t n;
+        _cleanup_free_ uint8_t *p = magnitude_of(buf_str(&v.digits), &n);
+        if (v.negative) negate(p, n);
+        put_shortest(out, p, n);
     }
     buf_done(&v.digits);
     return ok;

@@ -9,7 +9,7 @@
 void decimal_print(struct buf *out, const uint8_t *unscaled, size_t n, int32_t scale);
 
 // The shortest unscaled bytes of the JSON number `text` at this scale. False when it is no number, would need more digits
-// after the point than scale, or has more than 200000 digits.
+// after the point than scale, has more than 20000 digits, or asks for more than 2000 zeros.
 bool decimal_parse(struct buf *out, struct str text, int32_t scale);
 
 #endif
