@@ -43,7 +43,8 @@ int txn_append(struct txn *x, struct commit *c, struct partition *p, struct buf 
 // Adds the end of the open transaction: a marker in each of its partitions and the state record. The caller may add more, then
 // txn_submit. The next txn_append begins a new transaction. Nothing when none is open.
 int txn_end(struct txn *x, struct commit *c, struct err *err) MUST_USE;
-// Hands a commit (transactional or plain) to the store, unless fenced or failed; done as of store_commit, also in its threads.
+// Hands a commit (transactional or plain) to the store, unless fenced or failed; done as of store_commit, also in its threads. A kept commit
+// (commit_keep) that fails, here or in the store, stays the caller's.
 void txn_submit(struct txn *x, struct commit *c, bool nowait, commit_done *done, void *arg);
 // Waits for what was submitted and aborts the open transaction with a new epoch; the producer is good again. Durable when it returns 0.
 int txn_abort(struct txn *x, struct err *err) MUST_USE;

@@ -187,7 +187,9 @@ size_t commit_appends(const struct commit *c);
 // blocking functions. results are valid during the call. Blocks while the queue is full, unless `nowait` (then ERR_AGAIN).
 typedef void commit_done(void *arg, const struct err *err, const struct append_result *results, size_t n);
 void store_commit(struct store *s, struct commit *c, bool nowait, commit_done *done, void *arg);
-void commit_free(struct commit *c); // of one never handed over
+void commit_free(struct commit *c); // of one never handed over, or kept and failed
+// A commit that fails is not freed: from its done on it is the caller's again, unchanged, to be handed over again or freed.
+void commit_keep(struct commit *c);
 // The same, waiting. results (may be NULL) has room for commit_appends(c) entries.
 int store_commit_wait(struct store *s, struct commit *c, struct append_result *results, struct err *err) MUST_USE;
 
