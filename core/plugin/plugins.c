@@ -295,6 +295,20 @@ int plugins_find(const struct plugins *p, enum cn_kind kind, const char *name, c
     return 0;
 }
 
+const struct cn_component *plugins_lookup(void *arg, enum cn_kind kind, const char *name) {
+    struct plugins *p = arg;
+    LOCK_SCOPE(&p->lock);
+    const struct component *c = find_any(p, kind, str_of(name));
+    return c ? &c->view : NULL;
+}
+void plugins_lookup_each(void *arg, enum cn_kind kind, void (*name)(void *to, const char *name), void *to) {
+    struct plugins *p = arg;
+    LOCK_SCOPE(&p->lock);
+    for (size_t i = 0; i < p->n; i++)
+        for (size_t k = 0; k < p->all[i]->n; k++)
+            if (p->all[i]->components[k].kind == kind) name(to, p->all[i]->components[k].name);
+}
+
 int plugins_each(const struct plugins *p, int (*each)(void *arg, const struct plugin *plugin), void *arg) {
     LOCK_SCOPE((pthread_mutex_t *)(uintptr_t)&p->lock);
     int rc = 0;

@@ -70,6 +70,14 @@ int plugins_load(struct plugins *p, const char *path, struct err *err) MUST_USE;
 // that it is of another kind, or the folders that were searched.
 int plugins_find(const struct plugins *p, enum cn_kind kind, const char *name, const struct component **ret, struct err *err) MUST_USE;
 
+// The same for code that works on the ABI's own struct (config/setup.h's component_lookup): arg is a struct plugins; NULL when
+// there is none. component_of goes back from the view.
+const struct cn_component *plugins_lookup(void *arg, enum cn_kind kind, const char *name);
+void plugins_lookup_each(void *arg, enum cn_kind kind, void (*name)(void *to, const char *name), void *to);
+static inline const struct component *component_of(const struct cn_component *view) {
+    return (const struct component *)(const void *)((const char *)view - offsetof(struct component, view));
+}
+
 // Every plugin in order of name; stops at non-zero and returns that.
 int plugins_each(const struct plugins *p, int (*each)(void *arg, const struct plugin *plugin), void *arg);
 // True when the file is not the one that was loaded any more.

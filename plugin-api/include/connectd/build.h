@@ -200,7 +200,7 @@ static inline cn_off cn_sb_alloc_(struct cn_schema_builder *s, size_t n) {
         if (!p) s->failed = 1;
         else { s->p = p; s->cap = cap; }
     }
-    if (s->failed) return 0;
+    if (s->failed || !s->p) return 0; /* the latter for compilers that do not see it */
     memset(s->p + s->used, 0, need - s->used);
     { cn_off at = s->used; s->used = (uint32_t)need; return at; }
 }

@@ -42,6 +42,7 @@ static inline int cn_json_reserve(struct cn_json *j, size_t more) {
         return 0;
     }
     while (cap < j->n + more) cap *= 2;
+    if (j->limit && cap > j->limit) cap = j->limit; /* what is there may be used without asking again */
     p = (char *)realloc(j->p, cap);
     if (!p) {
         j->failed = 1;
