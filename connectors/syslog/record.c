@@ -58,7 +58,7 @@ static const char *const name_texts[] = {
     "udp", "tcp", "unix",
     "unknown", "rfc3164", "rfc5424",
 };
-_Static_assert(sizeof name_texts / sizeof *name_texts == sizeof((struct recorder *)0)->names / sizeof(cn_off), "names");
+_Static_assert(sizeof name_texts / sizeof *name_texts == sizeof((struct recorder *)0)->names / sizeof(struct cn_text), "names");
 
 static struct cn_schema_blob *message_schema(void) {
     struct cn_schema_builder s = {0};
@@ -118,9 +118,9 @@ void peer_set(struct peer *p, enum transport transport, const void *sockaddr) {
 
 // One of name_texts, copied into the batch at its first use.
 static struct cn_cell name_cell(struct recorder *r, struct cn_batch *b, int name) {
-    uint32_t n = (uint32_t)strlen(name_texts[name]);
-    if (!r->names[name]) r->names[name] = cn_text(b, name_texts[name], n).at;
-    return cn_run(CN_STRING, r->names[name], n);
+    struct cn_text *t = &r->names[name];
+    if (!t->at) *t = cn_text(b, name_texts[name], strlen(name_texts[name]));
+    return cn_run(CN_STRING, t->at, t->n);
 }
 
 static struct cn_cell address_cell(struct recorder *r, struct cn_batch *b, struct peer *peer) {
@@ -210,45 +210,46 @@ static struct cn_cell fault_cell(struct cn_batch *b, const struct message *m, si
     return cn_string(b, text, (size_t)n);
 }
 
-static void set_fault(struct recorder *r, struct cn_batch *b, cn_off cells, const struct frame *f, size_t bad) {
+static void set_fault(struct recorder *r, struct cn_batch *b, struct cn_cell *cells, const struct frame *f, size_t bad) {
     bool fault = r->message.error || bad < f->n;
-    if (fault) cn_set(b, cells, F_PARSE_ERROR, fault_cell(b, &r->message, bad));
-    if (fault || f->incomplete || r->options.always_raw) cn_set(b, cells, F_RAW, cn_bytes(b, f->p, f->n));
+    cells[F_PARSE_ERROR] = fault ? fault_cell(b, &r->message, bad) : cn_absent();
+    cells[F_RAW] = fault || f->incomplete || r->options.always_raw ? cn_bytes(b, f->p, f->n) : cn_absent();
     r->counts.faults += fault;
 }
 
-static void set_priority(struct recorder *r, struct cn_batch *b, cn_off cells, int32_t priority) {
-    if (priority < 0) return;
-    cn_set(b, cells, F_FACILITY, cn_int(CN_INT32, priority >> 3));
-    cn_set(b, cells, F_FACILITY_NAME, name_cell(r, b, priority >> 3));
-    cn_set(b, cells, F_SEVERITY, cn_int(CN_INT32, priority & 7));
-    cn_set(b, cells, F_SEVERITY_NAME, name_cell(r, b, NAME_SEVERITY + (priority & 7)));
+static void set_priority(struct recorder *r, struct cn_batch *b, struct cn_cell *cells, int32_t priority) {
+    bool known = priority >= 0;
+    cells[F_FACILITY] = known ? cn_int(CN_INT32, priority >> 3) : cn_null();
+    cells[F_FACILITY_NAME] = known ? name_cell(r, b, priority >> 3) : cn_null();
+    cells[F_SEVERITY] = known ? cn_int(CN_INT32, priority & 7) : cn_null();
+    cells[F_SEVERITY_NAME] = known ? name_cell(r, b, NAME_SEVERITY + (priority & 7)) : cn_null();
 }
 
-// The struct of r->message.
+// The struct of r->message: its cells are put together here, all of them, and copied into the batch at once.
 static struct cn_cell message_cell(struct recorder *r, struct cn_batch *b, const struct copy *c, struct peer *peer, const struct frame *f,
                                    size_t bad, int64_t received_us) {
     const struct message *m = &r->message;
-    cn_off cells = cn_cells(b, FIELDS);
-    for (int i = F_TIMESTAMP_TEXT; i < FIELDS; i++) cn_set(b, cells, (uint32_t)i, cn_absent());
-    if (m->when.known) cn_set(b, cells, F_TIMESTAMP, cn_int(CN_INT64, m->when.us));
-    cn_set(b, cells, F_HOSTNAME, slice_cell(c, m->hostname));
-    cn_set(b, cells, F_APP, slice_cell(c, m->app));
-    cn_set(b, cells, F_PROCID, slice_cell(c, m->procid));
-    cn_set(b, cells, F_MSGID, slice_cell(c, m->msgid));
+    struct cn_cell cells[FIELDS];
+    cells[F_TIMESTAMP] = m->when.known ? cn_int(CN_INT64, m->when.us) : cn_null();
+    cells[F_HOSTNAME] = slice_cell(c, m->hostname);
+    cells[F_APP] = slice_cell(c, m->app);
+    cells[F_PROCID] = slice_cell(c, m->procid);
+    cells[F_MSGID] = slice_cell(c, m->msgid);
     set_priority(r, b, cells, m->priority);
-    cn_set(b, cells, F_DATA, data_cell(b, c, m));
-    cn_set(b, cells, F_MESSAGE, slice_cell(c, m->text));
-    cn_set(b, cells, F_FORMAT, name_cell(r, b, NAME_FORMAT + (int)m->format));
-    cn_set(b, cells, F_TRANSPORT, name_cell(r, b, NAME_TRANSPORT + (int)peer->transport));
-    cn_set(b, cells, F_ADDRESS, address_cell(r, b, peer));
-    if (peer->port >= 0) cn_set(b, cells, F_PORT, cn_int(CN_INT32, peer->port));
-    cn_set(b, cells, F_RECEIVED, cn_int(CN_INT64, received_us));
-    if (m->when.guessed && m->when.text.p) cn_set(b, cells, F_TIMESTAMP_TEXT, slice_cell(c, m->when.text));
-    if (f->truncated) cn_set(b, cells, F_TRUNCATED, cn_bool(1));
-    if (f->incomplete) cn_set(b, cells, F_INCOMPLETE, cn_bool(1));
+    cells[F_DATA] = data_cell(b, c, m);
+    cells[F_MESSAGE] = slice_cell(c, m->text);
+    cells[F_FORMAT] = name_cell(r, b, NAME_FORMAT + (int)m->format);
+    cells[F_TRANSPORT] = name_cell(r, b, NAME_TRANSPORT + (int)peer->transport);
+    cells[F_ADDRESS] = address_cell(r, b, peer);
+    cells[F_PORT] = peer->port >= 0 ? cn_int(CN_INT32, peer->port) : cn_null();
+    cells[F_RECEIVED] = cn_int(CN_INT64, received_us);
+    cells[F_TIMESTAMP_TEXT] = m->when.guessed && m->when.text.p ? slice_cell(c, m->when.text) : cn_absent();
+    cells[F_TRUNCATED] = f->truncated ? cn_bool(1) : cn_absent();
+    cells[F_INCOMPLETE] = f->incomplete ? cn_bool(1) : cn_absent();
     set_fault(r, b, cells, f, bad);
-    return cn_run(CN_STRUCT, cells, FIELDS);
+    cn_off at = cn_alloc(b, sizeof cells);
+    if (at) memcpy(cn_cells_at(b, at), cells, sizeof cells);
+    return cn_run(CN_STRUCT, at, FIELDS);
 }
 
 static void add_parsed(struct recorder *r, struct cn_batch *b, uint32_t record, struct peer *peer, const struct frame *f, int64_t received_us) {

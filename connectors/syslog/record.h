@@ -43,7 +43,7 @@ struct recorder {
     uint64_t batch;                    // counts them
     uint32_t topic;                    // indexes in the current batch
     uint16_t value_schema;
-    cn_off names[24 + 8 + 3 + 3];      // facility, severity, transport and format names in the current batch; 0: not yet
+    struct cn_text names[24 + 8 + 3 + 3]; // facility, severity, transport and format names in the current batch; at 0: not yet
     char *mended;                      // the message with what is not UTF-8 replaced
     size_t mended_cap;
     struct message message;
