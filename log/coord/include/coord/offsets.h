@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Committed offsets of consumer groups, in Kafka's records in __consumer_offsets, answered from memory.
 //
-// A group's records lie in partition abs(hash(group)) % 50. What is answered is durable: an offset is seen once its commit is.
+// A group's records lie in partition abs(hash(group)) % partitions. What is answered is durable: an offset is seen once its commit is.
 // The topic is made on first use. Thread-safe.
 #ifndef COORD_OFFSETS_H
 #define COORD_OFFSETS_H
@@ -9,9 +9,10 @@
 #include "store/store.h"
 
 struct offsets;
-// Loads all groups. Borrows the store.
-int offsets_open(struct store *s, struct clock *clock, struct offsets **ret, struct err *err) MUST_USE;
+// Loads all groups. Borrows store and clock. partitions: of the topic when it is made, 0 = 50.
+int offsets_open(struct store *s, struct clock *clock, int32_t partitions, struct offsets **ret, struct err *err) MUST_USE;
 void offsets_close(struct offsets *o);
+uint32_t offsets_skipped(const struct offsets *o); // records found while loading that are no record of Kafka's
 
 struct group_offset {
     const char *topic;

@@ -15,7 +15,7 @@ struct scan {
     size_t max_batch;           // bytes a batch may expand to, 0 = 256 MiB
     // Inner.
     struct buf bytes, scratch;
-    size_t at, batch_end;       // of the current batch in bytes
+    size_t at;                  // of the next batch in bytes
     int64_t last;               // last offset of the current batch
     bool in_batch;
     struct record_iter it;

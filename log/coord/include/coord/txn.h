@@ -8,8 +8,8 @@
 // two phases: markers in all its partitions, the caller's positions and offsets, and the state record CompleteCommit are one commit.
 // Internal transactions have no timeout; those that a crash left open are aborted by txns_open.
 //
-// A producer's commits stand or fall in their order: once one failed, all later ones fail with the same error, and only txn_abort or
-// txn_close help. txn_init of the same id fences the former producer: whatever it submits later fails with ERR_FENCED.
+// A producer's commits stand or fall in their order: once one failed, all later ones fail with the same error, until txn_retry (the
+// failed ones are handed over again, in their order), txn_abort or txn_close. txn_init of the same id fences the former producer: whatever it submits later fails with ERR_FENCED.
 // struct txns is thread-safe, a struct txn is used by one thread.
 #ifndef COORD_TXN_H
 #define COORD_TXN_H
@@ -20,7 +20,8 @@
 struct txns;
 struct txns_report { uint32_t aborted, completed; }; // transactions left open and ended now; prepared ones completed
 // Loads the states, completes what was prepared, aborts what was left open. Before any listener opens. Borrows store and clock.
-int txns_open(struct store *s, struct clock *clock, struct txns **ret, struct txns_report *ret_report, struct err *err) MUST_USE;
+// partitions: of the topic when it is made, 0 = 50.
+int txns_open(struct store *s, struct clock *clock, int32_t partitions, struct txns **ret, struct txns_report *ret_report, struct err *err) MUST_USE;
 void txns_close(struct txns *t); // all producers are closed before
 // Every transactional id with its state; stops at non-zero.
 struct txn_state { const char *id; int64_t producer_id; int16_t epoch; const char *status; uint32_t partitions; uint64_t bytes; int64_t start_ms; };
@@ -46,6 +47,9 @@ int txn_end(struct txn *x, struct commit *c, struct err *err) MUST_USE;
 // Hands a commit (transactional or plain) to the store, unless fenced or failed; done as of store_commit, also in its threads. A kept commit
 // (commit_keep) that fails, here or in the store, stays the caller's.
 void txn_submit(struct txn *x, struct commit *c, bool nowait, commit_done *done, void *arg);
+// After a retriable failure: waits for what was submitted, then takes commits again. The caller hands over all that failed (commit_keep),
+// in their order and unchanged, before anything new. ERR_FENCED.
+int txn_retry(struct txn *x, struct err *err) MUST_USE;
 // Waits for what was submitted and aborts the open transaction with a new epoch; the producer is good again. Durable when it returns 0.
 int txn_abort(struct txn *x, struct err *err) MUST_USE;
 
