@@ -47,10 +47,12 @@ struct consumed {
 struct consumer_options {
     const char *group;                             // NULL: no group, no committed offsets (tap, consume)
     const char *const *topics; size_t topic_count; // names, or
-    const char *regex;                             // a PCRE2 pattern matched against whole names; topics that appear later are assigned
+    const char *regex;                             // a PCRE2 pattern matched against whole names; topics that appear later are assigned; or
+    bool (*wants)(void *arg, const char *topic);   // asked of every topic, again at least every second; any thread
+    const char *except;                            // a topic never assigned, or NULL
     uint32_t member, members;                      // this task's index and the number of tasks: partitions are spread over them
     bool from_beginning;                           // auto.offset.reset: where a partition without an offset starts
-    bool internal;                                 // also topics that start with "__" (regex only)
+    bool internal;                                 // also "__…" and Connect's own topics (regex and wants only)
     // Called from consumer_poll on the consumer's thread.
     int (*assigned)(void *arg, const char *topic, int32_t partition, int64_t *offset, struct err *err); // may change the offset to start from
     void (*revoked)(void *arg, const char *topic, int32_t partition);
@@ -77,7 +79,8 @@ struct backend_ops {
     // `id` names a source task ("connect-cluster/shop-db/0"): opening it again fences every earlier producer of that id, whose commits
     // then fail with ERR_FENCED. Transactions an earlier one left open are aborted.
     int (*producer_open)(struct backend *b, const char *id, struct producer **ret, struct err *err);
-    void (*producer_close)(struct producer *p); // aborts what is open
+    // Aborts what is open, waits for what is under way: after it returns no done runs and none will.
+    void (*producer_close)(struct producer *p);
     // Adds a record to the producer's open commit, copying it. When the open commit outgrows one frame the engine goes on with a
     // transaction by itself. ERR_TOO_LARGE: the record alone is too large for its topic. ERR_AGAIN: wait for earlier commits (back-pressure).
     int (*add)(struct producer *p, const struct backend_record *r, struct err *err);

@@ -174,7 +174,7 @@ static int mem_topics(struct backend *b, int (*each)(void *, const struct topic_
     struct topic_info *infos = xcalloc(n ? n : 1, sizeof(*infos));
     for (size_t i = 0; i < n; i++) {
         const struct mem_topic *t = sorted[i]->value;
-        infos[i] = (struct topic_info){xstrdup(t->name), t->n, strncmp(t->name, "__", 2) == 0};
+        infos[i] = (struct topic_info){xstrdup(t->name), t->n, topic_is_internal(t->name)};
     }
     free(sorted);
     pthread_mutex_unlock(&m->mutex);

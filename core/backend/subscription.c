@@ -19,7 +19,8 @@ static int compile(struct subscription *s, const char *pattern, struct err *err)
 }
 
 int subscription_init(struct subscription *s, const struct consumer_options *o, struct err *err) {
-    *s = (struct subscription){.internal = o->internal, .member = o->member, .members = o->members ? o->members : 1};
+    *s = (struct subscription){.internal = o->internal, .member = o->member, .members = o->members ? o->members : 1, .wants = o->wants, .arg = o->arg};
+    if (o->except) s->except = xstrdup(o->except);
     if (o->regex) return compile(s, o->regex, err);
     s->topics = xcalloc(o->topic_count ? o->topic_count : 1, sizeof(*s->topics));
     for (; s->topic_count < o->topic_count; s->topic_count++) s->topics[s->topic_count] = xstrdup(o->topics[s->topic_count]);
@@ -29,6 +30,7 @@ int subscription_init(struct subscription *s, const struct consumer_options *o, 
 void subscription_done(struct subscription *s) {
     for (size_t i = 0; i < s->topic_count; i++) free(s->topics[i]);
     free(s->topics);
+    free(s->except);
     pcre2_code_free(s->regex);
     *s = (struct subscription){0};
 }
@@ -40,8 +42,18 @@ static bool matches(const struct subscription *s, const char *topic) {
     return r >= 0;
 }
 
+bool topic_is_internal(const char *topic) {
+    static const char *const ours[] = {"connect-offsets", "connect-configs", "connect-status", "connect-schemas"};
+    for (size_t i = 0; i < countof(ours); i++)
+        if (strcmp(topic, ours[i]) == 0) return true;
+    return strncmp(topic, "__", 2) == 0;
+}
+
 bool subscription_has_topic(const struct subscription *s, const char *topic) {
-    if (s->regex) return (s->internal || strncmp(topic, "__", 2) != 0) && matches(s, topic);
+    if (s->except && strcmp(topic, s->except) == 0) return false;
+    if ((s->regex || s->wants) && !s->internal && topic_is_internal(topic)) return false;
+    if (s->regex) return matches(s, topic);
+    if (s->wants) return s->wants(s->arg, topic);
     for (size_t i = 0; i < s->topic_count; i++)
         if (strcmp(s->topics[i], topic) == 0) return true;
     return false;

@@ -75,6 +75,14 @@ bool settled_put(struct settled *s, int64_t offset, uint32_t bytes) {
     return true;
 }
 
+void settled_unput(struct settled *s, int64_t offset) {
+    size_t i = lower_bound(s, offset);
+    if (i == s->n || at(s, i)->offset != offset || !at(s, i)->put) return;
+    at(s, i)->put = false;
+    s->bytes -= at(s, i)->bytes;
+    s->unanswered--;
+}
+
 void settled_skip(struct settled *s, int64_t offset, enum settle_state state, const char *reason) {
     assert(state == SETTLE_OK || state == SETTLE_DEAD);
     struct settle_entry *e = open_entry(s, offset, 0);
@@ -90,6 +98,11 @@ size_t settled_mark(struct settled *s, int64_t first, int64_t last, enum settle_
         count++;
     }
     return count;
+}
+
+bool settled_is_put(const struct settled *s, int64_t offset) {
+    size_t i = lower_bound(s, offset);
+    return i < s->n && at(s, i)->offset == offset && at(s, i)->put;
 }
 
 void settled_forget(struct settled *s) {

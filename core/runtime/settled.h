@@ -42,11 +42,14 @@ void settled_done(struct settled *s);
 // A record is about to be put. False: it is settled already (redelivery) and must not be put again. Offsets below the prefix are
 // settled; new ones only rise.
 bool settled_put(struct settled *s, int64_t offset, uint32_t bytes);
+// It was not put after all (the batch could not be made): as before settled_put.
+void settled_unput(struct settled *s, int64_t offset);
 // A record that will not be put: dropped by a transform (OK) or dead on the way (DEAD, with a reason).
 void settled_skip(struct settled *s, int64_t offset, enum settle_state state, const char *reason);
 // A verdict on the unanswered records in first..last; state OK, RETRY or DEAD (reason is copied). Returns how many it settled: verdicts
 // on records that are not unanswered change nothing.
 size_t settled_mark(struct settled *s, int64_t first, int64_t last, enum settle_state state, const char *reason);
+bool settled_is_put(const struct settled *s, int64_t offset); // given to the sink and unanswered
 // The sink forgets what it holds (put failed, partitions revoked): every unanswered record becomes RETRY.
 void settled_forget(struct settled *s);
 // True when records wait to be put again and the sink holds none of this partition any more.

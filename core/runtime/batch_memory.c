@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/batch_memory.h"
+
+#include "base/mem.h"
+
+enum { FIRST = 64 << 10, KEPT = 8 << 20 };
+
+void batch_memory_init(struct batch_memory *m, uint32_t max) { *m = (struct batch_memory){.max = max}; }
+
+void batch_memory_done(struct batch_memory *m) {
+    free(m->p);
+    m->p = NULL;
+}
+
+static int grow(struct cn_batch *b, uint32_t need) {
+    struct batch_memory *m = b->owner;
+    if (need > m->max) return -1;
+    uint64_t cap = m->cap;
+    while (cap < need) cap *= 2;
+    m->cap = cap > m->max ? m->max : (uint32_t)cap;
+    m->p = xrealloc(m->p, m->cap);
+    b->base = m->p;
+    b->cap = m->cap;
+    return 0;
+}
+
+struct cn_batch *batch_memory_reset(struct batch_memory *m) {
+    if (m->cap > KEPT) batch_memory_done(m);
+    if (!m->p) {
+        m->cap = FIRST;
+        m->p = xmalloc(m->cap);
+    }
+    cn_batch_init(&m->batch, m->p, m->cap, grow, m);
+    return &m->batch;
+}

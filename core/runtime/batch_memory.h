@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The region of a task's batches: one block, used again and again, that grows as records need it.
+//
+// One thread. The struct must not move while a batch over it is in use.
+#ifndef RUNTIME_BATCH_MEMORY_H
+#define RUNTIME_BATCH_MEMORY_H
+
+#include <connectd/build.h>
+
+struct batch_memory {
+    void *p;
+    uint32_t cap, max; // max: bytes it may grow to
+    struct cn_batch batch;
+};
+void batch_memory_init(struct batch_memory *m, uint32_t max);
+void batch_memory_done(struct batch_memory *m);
+// An empty batch. What an unusually large one needed is given back first.
+struct cn_batch *batch_memory_reset(struct batch_memory *m);
+
+#endif
