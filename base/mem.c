@@ -133,6 +133,11 @@ void arena_reset(struct arena *a) {
     a->used = 0;
 }
 
+void arena_wipe(struct arena *a) {
+    for (struct arena_chunk *c = a->chunk; c; c = c->older) explicit_bzero(c->data, c->at);
+    arena_done(a);
+}
+
 void arena_done(struct arena *a) {
     free_older(a->chunk);
     *a = (struct arena){0};

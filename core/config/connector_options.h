@@ -12,23 +12,22 @@ enum offset_reset { RESET_EARLIEST, RESET_LATEST, RESET_NONE };
 struct connector_options {
     int64_t tasks_max;
     const char *key_converter, *value_converter; // NULL: the worker's
-    const char *header_converter;
     int32_t errors_tolerance; // enum errors_tolerance
     int64_t errors_retry_timeout_ms, errors_retry_delay_max_ms;
     uint8_t errors_log_enable, errors_log_include_messages;
     const char *dead_letter_topic; // NULL: <connector>.dlq when errors.tolerance is all
     uint8_t dead_letter_headers;
-    int64_t max_poll_records; // a sink's batch
     int64_t max_bytes_in_flight;
-    int64_t spool_max_bytes;
-    int64_t restart_delay_max_ms;
+    int64_t spool_max_bytes;      // 0: the worker's
+    int64_t restart_delay_max_ms; // 0: the worker's
     // sources
-    int64_t offset_flush_interval_ms;
+    int64_t offset_flush_interval_ms; // 0: the worker's
     int64_t transaction_interval_ms;
     int32_t transaction_boundary; // 0 poll, 1 interval, 2 connector
     struct cn_list topic_groups;
-    struct cn_pairs topic_creation; // every topic.creation.* key without the prefix
+    struct cn_pairs topic_creation; // every topic.creation.GROUP.* key without the prefix, values as Kafka writes them
     // sinks
+    int64_t max_poll_records;
     struct cn_list topics;
     const char *topics_regex;
     int32_t auto_offset_reset; // enum offset_reset

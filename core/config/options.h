@@ -59,7 +59,9 @@ void options_json(const struct props *p, const struct option_scope *scopes, size
 
 // ── renderings ──
 
-const char *option_type_text(const struct cn_option *row); // "size", "list", "one of none, all"
+const char *option_type_text(const struct cn_option *row);          // "size"
+void option_shape(const struct cn_option *row, struct buf *out);     // "number, 1 to 65535"; "one of none, all"
+void options_wrap(struct buf *out, const char *text, size_t indent, const char *lead); // words in lines, each after `lead`
 void options_help(const struct option_scope *s, bool advanced, struct buf *out);   // --help text, grouped, wrapped at 100
 void options_markdown(const struct option_scope *s, struct buf *out);              // a manual's table
 // "name": {schema}, ... as members of an open "properties" object.

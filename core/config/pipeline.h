@@ -23,6 +23,7 @@ struct connector_config {
     char **sources;
     size_t source_count;
     struct place at;  // where it is defined
+    char *file;       // what the places point to; NULL: no file
 };
 
 struct pipeline {

@@ -20,9 +20,9 @@ struct component_lookup {
 
 struct setup_part {
     const struct cn_component *component;
-    char *alias;   // "unwrap" of transforms and predicates; "key.converter", "value.converter"
-    char *variant; // "Key", "Value" of Cast$Value when the component is plain Cast; else NULL
-    char *prefix;  // "transforms.unwrap."
+    const char *alias;   // "unwrap" of transforms and predicates; "key.converter", "value.converter"
+    const char *variant; // "Key", "Value" of Cast$Value when the component is plain Cast; else NULL
+    const char *prefix;  // "transforms.unwrap."
     struct option_values *values;
     int predicate; // transforms: index into predicates, -1 none
     bool negate;
@@ -30,6 +30,7 @@ struct setup_part {
 };
 
 struct connector_setup {
+    bool is_source; // as the plugin says
     struct connector_options options;
     struct option_values *common; // what `options` was bound from
     struct setup_part connector, key_converter, value_converter;
@@ -38,7 +39,8 @@ struct connector_setup {
     struct setup_part *predicates;
     size_t predicate_count;
     struct option_scope *scopes; // all of them, for options_json
-    size_t scope_count;
+    size_t scope_count, scope_cap;
+    struct arena texts; // of aliases, prefixes, owners
 };
 
 struct setup_input {

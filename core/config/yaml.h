@@ -19,6 +19,7 @@ struct yaml_node {
     struct yaml_member *members; // MAP: in order
     struct yaml_node **items;  // LIST
     size_t n;                  // members or items
+    size_t weight;             // nodes in it, itself included, aliases counted each time
 };
 struct yaml_member {
     struct str key; // terminated
@@ -30,12 +31,13 @@ struct yaml_member {
 struct yaml {
     struct arena arena;
     struct yaml_node *root; // NULL: the document is empty
-    char *file;
 };
 
-// Parses one document; what is wrong goes to `f`. Returns 0, or -1 when there is no tree to go on with.
+// Parses one document; what is wrong goes to `f`. Returns 0, or -1 when there is no tree to go on with. `file` is borrowed
+// by every place in the tree and in what is flattened from it.
 int yaml_parse(struct yaml *y, const char *file, struct str text, struct findings *f) MUST_USE;
-int yaml_load(struct yaml *y, const char *path, struct findings *f) MUST_USE; // reads the file first
+// A whole configuration file, at most 1 MiB.
+int yaml_read_file(const char *path, struct buf *ret, struct findings *f) MUST_USE;
 void yaml_done(struct yaml *y);
 
 // The value of a key of a map; NULL when absent or not a map.

@@ -46,5 +46,6 @@ struct str arena_copy(struct arena *a, struct str s); // copy is terminated by a
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void arena_reset(struct arena *a); // keeps the largest chunk
 void arena_done(struct arena *a);
+void arena_wipe(struct arena *a);  // arena_done, for what must not stay readable in freed memory
 
 #endif
