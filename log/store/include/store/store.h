@@ -53,6 +53,7 @@ struct store_options {        // zero means the default
     uint64_t queue_bytes;     // 64 MiB of commits waiting; store_commit blocks (or ERR_AGAIN) past it
     int64_t checkpoint_ms;    // 1000 after the last change when idle; also when half the journal is used
     bool cleaner_off;         // tests: no retention, no rewriting
+    uint32_t open_files;      // segment files kept open; half of RLIMIT_NOFILE, at most 4096
     // What happened, one line of text each; from any thread. May be NULL.
     void (*event)(void *arg, enum store_event_kind kind, const char *text);
     void (*progress)(void *arg, const struct store_progress *p); // during store_open, at most every 100 ms. May be NULL.

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// Taking checkpoints, and the thread that decides when.
+#include "checkpointer.h"
+
+#include <inttypes.h>
+
+#include "catalogue.h"
+#include "flusher.h"
+
+void checkpointer_init(struct checkpointer *c) {
+    pthread_mutex_init(&c->round, NULL);
+    pthread_mutex_init(&c->lock, NULL);
+    cond_init_mono(&c->wake);
+}
+
+void checkpointer_done(struct checkpointer *c) {
+    pthread_cond_destroy(&c->wake);
+    pthread_mutex_destroy(&c->lock);
+    pthread_mutex_destroy(&c->round);
+}
+
+// ── one checkpoint ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+struct capture {
+    struct checkpoint at;
+    struct buf image;
+    struct dirty *dirty;
+    size_t dirty_count;
+};
+
+static void expire_producers(struct store *s) {
+    int64_t now = clock_wall_ms(s->clock);
+    for (size_t i = 0; i < s->dirty_count; i++)
+        if (s->dirty[i].p->producers) producers_expire(s->dirty[i].p->producers, now, PRODUCER_EXPIRE_MS, 0);
+}
+
+static int capture(struct store *s, void *arg, struct err *err) {
+    struct capture *c = arg;
+    expire_producers(s);
+    c->at = (struct checkpoint){.generation = s->checkpoint_generation + 1, .journal = s->journal->id, .position = s->journal->head, .seq = s->journal->seq};
+    checkpoint_begin(&c->image);
+    catalogue_image(s, &c->image);
+    c->dirty = s->dirty;
+    c->dirty_count = s->dirty_count;
+    for (size_t i = 0; i < c->dirty_count; i++) {
+        struct dirty *d = &c->dirty[i];
+        d->sealed = d->seg->sealed;
+        d->txn = d->seg->txn_dirty;
+        d->seg->dirty = d->seg->txn_dirty = false;
+    }
+    s->dirty = NULL;
+    s->dirty_count = s->dirty_cap = 0;
+    s->captured_at = s->journal->head;
+    atomic_store(&s->checkpointer.changed_ms, 0);
+    return 0;
+}
+
+static void release_dirty(struct store *s, struct dirty *d) {
+    files_put(&s->files, d->file);
+    segment_unref(&s->files, d->seg);
+    topic_unref(d->p->topic);
+}
+
+// What the transaction index could not take before goes there now, and its name becomes durable.
+static int sync_aborted(struct store *s, struct partition *p, struct segment *seg, struct err *err) {
+    char stem[SEGMENT_PATH], folder[SEGMENT_PATH];
+    segment_path(p, seg->base, "", stem);
+    partition_folder(p, folder);
+    pthread_mutex_lock(&p->lock);
+    int failed = 0;
+    size_t kept = 0;
+    for (size_t i = 0; i < p->abort_count; i++) {
+        bool here = p->aborts[i].base == seg->base;
+        if (here && !failed) failed = txnindex_append(s->fs, stem, &p->aborts[i].end, 1, err);
+        if (!here || failed) p->aborts[kept++] = p->aborts[i];
+    }
+    p->abort_count = kept;
+    pthread_mutex_unlock(&p->lock);
+    return failed || txnindex_sync(s->fs, stem, err) || s->fs->ops->sync_dir(s->fs, folder, err) ? -1 : 0;
+}
+
+// Indexes are caches: a full disk may keep them behind.
+static int sync_index(const struct dirty *d, struct err *err) {
+    struct err why = {0};
+    struct index *x = d->seg->index;
+    if (!x) return 0;
+    int failed = d->sealed ? index_seal(x, &why) : index_flush(x, false, &why);
+    if (!failed || why.code == ERR_NOSPACE) return 0;
+    *err = why;
+    return -1;
+}
+
+static int sync_segment(struct store *s, const struct dirty *d, struct err *err) {
+    if (atomic_load(&d->seg->dropped)) return 0;
+    if (s->fs->ops->fdatasync(d->file->f, err)) return -1;
+    TEST_POINT("checkpoint-segment-synced");
+    if (d->txn && sync_aborted(s, d->p, d->seg, err)) return -1;
+    return sync_index(d, err);
+}
+
+// A topic deleted meanwhile takes its files along: what fails then fails for that.
+static int sync_all(struct store *s, const struct capture *c, struct err *err) {
+    for (size_t i = 0; i < c->dirty_count; i++)
+        if (sync_segment(s, &c->dirty[i], err) && !atomic_load(&c->dirty[i].seg->dropped)) return -1;
+    return 0;
+}
+
+static int complete(struct store *s, void *arg, struct err *err) {
+    const struct capture *c = arg;
+    s->checkpoint_generation = c->at.generation;
+    s->checkpoint_seq = c->at.seq;
+    s->slot_position[c->at.generation % CHECKPOINT_SLOTS] = c->at.position;
+    uint64_t tail = s->slot_position[0] < s->slot_position[1] ? s->slot_position[0] : s->slot_position[1];
+    atomic_store(&s->journal->tail, tail);
+    return 0;
+}
+
+// The segments stay on the list until a slot that covers them is durable.
+static int give_back(struct store *s, void *arg, struct err *err) {
+    struct capture *c = arg;
+    for (size_t i = 0; i < c->dirty_count; i++) {
+        struct dirty *d = &c->dirty[i];
+        d->seg->txn_dirty |= d->txn;
+        if (d->seg->dirty) {
+            release_dirty(s, d);
+            continue;
+        }
+        d->seg->dirty = true;
+        VEC_PUSH(s->dirty, s->dirty_count, s->dirty_cap, *d);
+    }
+    c->dirty_count = 0;
+    return 0;
+}
+
+static int finish(struct store *s, struct capture *c, struct err *err) {
+    if (sync_all(s, c, err)) {
+        if (err->code != ERR_NOSPACE) store_stop(s, err); // a failed sync is final
+        return -1;
+    }
+    TEST_POINT("checkpoint-synced");
+    if (checkpoint_write(s->fs, &c->at, &c->image, err)) {
+        if (err->code != ERR_NOSPACE) store_stop(s, err);
+        return -1;
+    }
+    TEST_POINT("checkpoint-written");
+    return store_call(s, complete, c, false, err);
+}
+
+static int run_once(struct store *s, struct err *err) {
+    struct capture c = {0};
+    if (store_check_running(s, err) || store_call(s, capture, &c, false, err)) return -1;
+    TEST_POINT("checkpoint-captured");
+    int failed = finish(s, &c, err);
+    if (failed && store_call(s, give_back, &c, false, NULL)) failed = -1; // it can not
+    for (size_t i = 0; i < c.dirty_count; i++) release_dirty(s, &c.dirty[i]);
+    free(c.dirty);
+    buf_done(&c.image);
+    if (!failed) atomic_fetch_add(&s->checkpoints, 1);
+    return failed;
+}
+
+int checkpointer_run(struct store *s, struct err *err) {
+    struct checkpointer *c = &s->checkpointer;
+    struct err why = {0};
+    pthread_mutex_lock(&c->round);
+    int failed = run_once(s, &why);
+    pthread_mutex_lock(&c->lock);
+    c->failure = why;
+    if (!failed) c->failure.code = ERR_NONE;
+    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->round);
+    if (failed) atomic_store(&c->changed_ms, clock_mono_ms(s->clock)); // again, a while later
+    flusher_wake(s);
+    if (failed && err) *err = why;
+    return failed;
+}
+
+bool checkpointer_failed(struct store *s, struct err *ret) {
+    LOCK_SCOPE(&s->checkpointer.lock);
+    if (s->checkpointer.failure.code == ERR_NONE) return false;
+    *ret = s->checkpointer.failure;
+    return true;
+}
+
+// ── when ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+void checkpointer_hurry(struct store *s) {
+    LOCK_SCOPE(&s->checkpointer.lock);
+    s->checkpointer.wanted = true;
+    pthread_cond_signal(&s->checkpointer.wake);
+}
+
+void checkpointer_changed(struct store *s) {
+    struct checkpointer *c = &s->checkpointer;
+    int64_t now = clock_mono_ms(s->clock);
+    bool first = !atomic_exchange(&c->changed_ms, now ? now : 1);
+    bool filled = s->journal->head - s->captured_at >= s->journal->area / 4 || files_crowded(&s->files);
+    if (filled) checkpointer_hurry(s);
+    if (!first) return;
+    LOCK_SCOPE(&c->lock);
+    pthread_cond_signal(&c->wake);
+}
+
+// How long until the next one is due: 0 now, -1 nothing to do. With the lock.
+static int64_t due_in(struct store *s) {
+    struct checkpointer *c = &s->checkpointer;
+    int64_t changed = atomic_load(&c->changed_ms);
+    if (c->wanted) return 0;
+    if (!changed) return -1;
+    int64_t left = changed + s->o.checkpoint_ms - clock_mono_ms(s->clock);
+    return left < 0 ? 0 : left;
+}
+
+static void *run(void *arg) {
+    struct store *s = arg;
+    struct checkpointer *c = &s->checkpointer;
+    pthread_mutex_lock(&c->lock);
+    while (!c->closing) {
+        int64_t wait = atomic_load(&s->is_stopped) ? -1 : due_in(s);
+        if (wait) {
+            cond_wait_ms(&c->wake, &c->lock, wait);
+            continue;
+        }
+        c->wanted = false;
+        pthread_mutex_unlock(&c->lock);
+        struct err err;
+        if (checkpointer_run(s, &err)) store_event(s, STORE_EVENT_WARN, "checkpoint failed: %s", err.msg);
+        pthread_mutex_lock(&c->lock);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return NULL;
+}
+
+int checkpointer_start(struct store *s, struct err *err) {
+    if (thread_start(&s->checkpointer.thread, "checkpointer", run, s, err)) return -1;
+    s->checkpointer.running = true;
+    return 0;
+}
+
+void checkpointer_stop(struct store *s) {
+    struct checkpointer *c = &s->checkpointer;
+    pthread_mutex_lock(&c->lock);
+    c->closing = true;
+    pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->lock);
+    if (c->running) pthread_join(c->thread, NULL);
+    c->running = false;
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checkpoints: segments are synced behind the journal, the catalogue's image goes into a slot, journal space is free again.
+//
+//   capture (flusher, between groups: image, journal position, list of unsynced segments)
+//     ─► sync those segments and their indexes ─► write and sync the older slot ─► journal tail = the older slot's position
+//
+// Taken a second after the last change, when a quarter of the journal was filled since the last one, when too many files are open, at
+// close, and when asked.
+#ifndef STORE_CHECKPOINTER_H
+#define STORE_CHECKPOINTER_H
+
+#include "store_int.h"
+
+void checkpointer_init(struct checkpointer *c);
+void checkpointer_done(struct checkpointer *c);
+int checkpointer_start(struct store *s, struct err *err) MUST_USE;
+void checkpointer_stop(struct store *s);
+void checkpointer_changed(struct store *s);                     // a frame was written
+void checkpointer_hurry(struct store *s);                       // somebody waits for journal space
+bool checkpointer_failed(struct store *s, struct err *ret);     // the last attempt
+int checkpointer_run(struct store *s, struct err *err) MUST_USE; // one now, on this thread
+
+#endif

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cleaner's thread and rounds.
+#include "cleaner.h"
+
+enum { ROUND_MS = 15000 };
+
+void cleaner_init(struct cleaner *c) {
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_mutex_init(&c->round, NULL);
+    cond_init_mono(&c->wake);
+}
+
+void cleaner_done(struct cleaner *c) {
+    pthread_cond_destroy(&c->wake);
+    pthread_mutex_destroy(&c->round);
+    pthread_mutex_destroy(&c->lock);
+}
+
+struct round {
+    struct store *s;
+    struct err *err;
+    int failed;
+};
+
+static bool is_over(struct store *s) {
+    LOCK_SCOPE(&s->cleaner.lock);
+    return s->cleaner.closing;
+}
+
+// A partition that fails does not keep the others from being cleaned; the first failure is told.
+static int clean_topic(void *arg, struct topic *t) {
+    struct round *r = arg;
+    for (int32_t i = 0; i < topic_partitions(t); i++) {
+        struct err err;
+        struct partition *p = topic_partition(t, i);
+        if (is_over(r->s) || atomic_load(&r->s->is_stopped)) return 1;
+        if (partition_health(p, NULL) || !retain_partition(r->s, p, &err)) continue;
+        if (!r->failed) *r->err = err;
+        r->failed = -1;
+    }
+    return 0;
+}
+
+int store_clean(struct store *s, struct err *err) {
+    struct err why;
+    struct round r = {.s = s, .err = &why};
+    LOCK_SCOPE(&s->cleaner.round);
+    store_topics(s, clean_topic, &r);
+    if (r.failed && err) *err = why;
+    return r.failed;
+}
+
+static void *run(void *arg) {
+    struct store *s = arg;
+    struct cleaner *c = &s->cleaner;
+    pthread_mutex_lock(&c->lock);
+    while (!c->closing) {
+        if (!c->hurry) cond_wait_ms(&c->wake, &c->lock, ROUND_MS);
+        if (c->closing) break;
+        c->hurry = false;
+        pthread_mutex_unlock(&c->lock);
+        struct err err;
+        if (!atomic_load(&s->is_stopped) && store_clean(s, &err)) store_event(s, STORE_EVENT_WARN, "cleaning failed: %s", err.msg);
+        pthread_mutex_lock(&c->lock);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return NULL;
+}
+
+void cleaner_hurry(struct store *s) {
+    LOCK_SCOPE(&s->cleaner.lock);
+    s->cleaner.hurry = true;
+    pthread_cond_signal(&s->cleaner.wake);
+}
+
+int cleaner_start(struct store *s, struct err *err) {
+    if (s->o.cleaner_off) return 0;
+    if (thread_start(&s->cleaner.thread, "cleaner", run, s, err)) return -1;
+    s->cleaner.running = true;
+    return 0;
+}
+
+void cleaner_stop(struct store *s) {
+    struct cleaner *c = &s->cleaner;
+    pthread_mutex_lock(&c->lock);
+    c->closing = true;
+    pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->lock);
+    if (c->running) pthread_join(c->thread, NULL);
+    c->running = false;
+}

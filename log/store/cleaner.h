@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cleaner: retention by time and size, and keep-latest rewriting of compacted topics, one round at a time.
+//
+// It decides on its own thread from what the lock shows, asks the flusher to frame the change of a partition's list, and only then
+// removes files. Nothing goes that a durable checkpoint does not lie past.
+#ifndef STORE_CLEANER_H
+#define STORE_CLEANER_H
+
+#include "store_int.h"
+
+void cleaner_init(struct cleaner *c);
+void cleaner_done(struct cleaner *c);
+int cleaner_start(struct store *s, struct err *err) MUST_USE;
+void cleaner_stop(struct store *s);
+void cleaner_hurry(struct store *s); // a round soon
+
+// retention.c: one partition.
+int retain_partition(struct store *s, struct partition *p, struct err *err) MUST_USE;
+// Ends the active segment if it holds anything: flusher.
+int partition_roll_now(struct store *s, struct partition *p, struct err *err) MUST_USE;
+
+#endif

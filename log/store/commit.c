@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making commits and handing them over.
+#include "commit.h"
+
+#include <inttypes.h>
+
+struct commit *commit_new(struct store *s) {
+    struct commit *c = xcalloc(1, sizeof(*c));
+    c->s = s;
+    c->appends = &c->one;
+    c->cap = 1;
+    c->markers_only = c->internal_only = true;
+    return c;
+}
+
+void commit_free(struct commit *c) {
+    if (!c) return;
+    for (size_t i = 0; i < c->n; i++) {
+        topic_unref(c->appends[i].p->topic);
+        buf_done(&c->appends[i].bytes);
+    }
+    if (c->appends != &c->one) free(c->appends);
+    if (c->results != &c->one_result) free(c->results);
+    free(c->error);
+    free(c);
+}
+
+void commit_keep(struct commit *c) { c->keep = true; }
+
+size_t commit_bytes(const struct commit *c) { return c->bytes; }
+size_t commit_appends(const struct commit *c) { return c->n; }
+
+static struct append *add(struct commit *c, struct partition *p, struct buf *bytes, const struct batch_header *h) {
+    if (c->n == c->cap) {
+        struct append *more = xmalloc(2 * c->cap * sizeof(*more));
+        memcpy(more, c->appends, c->n * sizeof(*more));
+        if (c->appends != &c->one) free(c->appends);
+        c->appends = more;
+        c->cap *= 2;
+    }
+    struct append *a = &c->appends[c->n++];
+    *a = (struct append){.p = p, .bytes = *bytes, .h = *h};
+    *bytes = (struct buf){0};
+    topic_ref(p->topic);
+    c->bytes += a->bytes.n;
+    if (!topic_internal(p->topic)) c->internal_only = false;
+    return a;
+}
+
+static int too_large(const struct partition *p, size_t n, int64_t most, struct err *err) {
+    return err_set(err, ERR_TOO_LARGE, "topic %s: record batch of %zu bytes, max.message.bytes is %" PRId64, p->topic->name, n, most);
+}
+
+static int check_times(const struct partition *p, const struct settings *st, const struct batch_header *h, struct err *err) {
+    if (st->append_time || (st->timestamp_before_max_ms == INT64_MAX && st->timestamp_after_max_ms == INT64_MAX)) return 0;
+    int64_t now = clock_wall_ms(p->topic->store->clock);
+    if (h->max_timestamp > now && h->max_timestamp - now > st->timestamp_after_max_ms)
+        return err_set(err, ERR_INVALID, "topic %s: timestamp %" PRId64 " lies too far in the future", p->topic->name, h->max_timestamp);
+    if (h->base_timestamp < now && now - h->base_timestamp > st->timestamp_before_max_ms)
+        return err_set(err, ERR_INVALID, "topic %s: timestamp %" PRId64 " lies too far in the past", p->topic->name, h->base_timestamp);
+    return 0;
+}
+
+int commit_append(struct commit *c, struct partition *p, struct buf *bytes, bool trusted, struct err *err) {
+    const struct settings *st = topic_settings(p->topic);
+    struct batch_header h;
+    if ((int64_t)bytes->n > st->max_message_bytes) return too_large(p, bytes->n, st->max_message_bytes, err);
+    if (batch_check(bytes->p, bytes->n, trusted, &h, err)) return err_wrap(err, "topic %s", p->topic->name);
+    if (!h.count || h.count - 1 != h.last_offset_delta)
+        return err_set(err, ERR_INVALID, "topic %s: batch of %d records and %d offsets", p->topic->name, h.count, h.last_offset_delta + 1);
+    if (h.attributes & (BATCH_CONTROL | BATCH_DELETE_HORIZON))
+        return err_set(err, ERR_INVALID, "topic %s: only the log writes control batches", p->topic->name);
+    if (check_times(p, st, &h, err)) return -1;
+    add(c, p, bytes, &h);
+    c->markers_only = false;
+    return 0;
+}
+
+int commit_marker(struct commit *c, struct partition *p, int64_t producer_id, int16_t producer_epoch, bool commit_txn, int32_t coordinator_epoch,
+                  struct err *err) {
+    struct buf bytes = {0};
+    struct batch_header h;
+    batch_control(&bytes, producer_id, producer_epoch, commit_txn, coordinator_epoch, clock_wall_ms(c->s->clock));
+    if (batch_check(bytes.p, bytes.n, true, &h, err)) {
+        buf_done(&bytes);
+        return -1;
+    }
+    struct append *a = add(c, p, &bytes, &h);
+    a->is_marker = true;
+    a->marker = (struct batch_marker){.commit_txn = commit_txn, .coordinator_epoch = coordinator_epoch};
+    return 0;
+}
+
+void commit_refuse(struct commit *c, const struct err *why) {
+    if (c->error) return;
+    c->error = xmalloc(sizeof(*c->error));
+    *c->error = *why;
+}
+
+// A kept one that failed may be on its way again before done returns.
+void commit_answer(struct commit *c) {
+    _cleanup_free_ struct err *error = c->error;
+    bool kept = error && c->keep;
+    c->error = NULL;
+    if (c->done) c->done(c->arg, error, error ? NULL : c->results, c->n);
+    if (!kept) commit_free(c);
+}
+
+// ── handing over ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static int enqueue(struct store *s, struct commit *c, bool nowait, struct err *err) {
+    struct flusher *f = &s->flusher;
+    LOCK_SCOPE(&f->lock);
+    while (f->first && f->bytes + c->bytes > s->o.queue_bytes && !atomic_load(&s->is_stopped)) {
+        if (nowait) return err_set(err, ERR_AGAIN, "%zu bytes of commits are waiting already", f->bytes);
+        pthread_cond_wait(&f->room, &f->lock);
+    }
+    if (atomic_load(&s->is_stopped)) return store_check_running(s, err);
+    if (!f->first) pthread_cond_signal(&f->work);
+    *f->last = c;
+    f->last = &c->next;
+    f->bytes += c->bytes;
+    return 0;
+}
+
+static int check_commit(struct store *s, const struct commit *c, struct err *err) {
+    if (c->n > 1 && c->bytes > s->o.commit_max_bytes)
+        return err_set(err, ERR_TOO_LARGE, "commit of %zu bytes, the most is %" PRIu64, c->bytes, s->o.commit_max_bytes);
+    return store_check_running(s, err);
+}
+
+void store_commit(struct store *s, struct commit *c, bool nowait, commit_done *done, void *arg) {
+    struct err err;
+    c->done = done;
+    c->arg = arg;
+    c->next = NULL;
+    free(c->error); // of an earlier attempt
+    c->error = NULL;
+    if (c->results != &c->one_result) free(c->results);
+    c->results = c->n == 1 ? &c->one_result : xcalloc(c->n ? c->n : 1, sizeof(*c->results));
+    c->queued_ns = s->clock->mono_ns(s->clock);
+    if (!check_commit(s, c, &err) && !enqueue(s, c, nowait, &err)) return;
+    commit_refuse(c, &err);
+    commit_answer(c);
+}
+
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool done, failed;
+    struct append_result *results;
+    struct err *err;
+};
+
+static void wake_waiter(void *arg, const struct err *err, const struct append_result *results, size_t n) {
+    struct waiter *w = arg;
+    LOCK_SCOPE(&w->lock);
+    w->failed = err != NULL;
+    if (err && w->err) *w->err = *err;
+    if (!err && w->results && n) memcpy(w->results, results, n * sizeof(*results));
+    w->done = true;
+    pthread_cond_signal(&w->cond);
+}
+
+int store_commit_wait(struct store *s, struct commit *c, struct append_result *results, struct err *err) {
+    struct waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER, .results = results, .err = err};
+    store_commit(s, c, false, wake_waiter, &w);
+    pthread_mutex_lock(&w.lock);
+    while (!w.done) pthread_cond_wait(&w.cond, &w.lock);
+    pthread_mutex_unlock(&w.lock);
+    pthread_cond_destroy(&w.cond);
+    pthread_mutex_destroy(&w.lock);
+    return w.failed ? -1 : 0;
+}

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flusher's loop.
+#include "flusher.h"
+
+#include "checkpointer.h"
+#include "cleaner.h"
+#include "group.h"
+
+void flusher_init(struct flusher *f) {
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->work, NULL);
+    pthread_cond_init(&f->room, NULL);
+    pthread_cond_init(&f->answered, NULL);
+    f->last = &f->first;
+    f->calls_last = &f->calls;
+}
+
+void flusher_done(struct flusher *f) {
+    pthread_cond_destroy(&f->work);
+    pthread_cond_destroy(&f->room);
+    pthread_cond_destroy(&f->answered);
+    pthread_mutex_destroy(&f->lock);
+}
+
+void flusher_wake(struct store *s) {
+    LOCK_SCOPE(&s->flusher.lock);
+    pthread_cond_signal(&s->flusher.work);
+    pthread_cond_broadcast(&s->flusher.room);
+}
+
+// ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+int store_call(struct store *s, int (*fn)(struct store *s, void *arg, struct err *err), void *arg, bool frames, struct err *err) {
+    struct flusher *f = &s->flusher;
+    struct call call = {.run = fn, .arg = arg, .frames = frames, .err = err};
+    pthread_mutex_lock(&f->lock);
+    bool direct = !f->running; // opening or closing: nobody else is there
+    if (!direct) {
+        *f->calls_last = &call;
+        f->calls_last = &call.next;
+        pthread_cond_signal(&f->work);
+        while (!call.done) pthread_cond_wait(&f->answered, &f->lock);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return direct ? fn(s, arg, err) : call.result;
+}
+
+static bool has_room(struct store *s) { return journal_fits(s->journal, journal_frame_max(s->journal)); }
+
+// The first call that may run now, or NULL. With the lock.
+static struct call *next_call(struct store *s) {
+    struct flusher *f = &s->flusher;
+    for (struct call **at = &f->calls; *at; at = &(*at)->next) {
+        struct call *c = *at;
+        if (c->frames && !has_room(s) && !atomic_load(&s->is_stopped)) continue;
+        *at = c->next;
+        if (!*at) f->calls_last = at;
+        return c;
+    }
+    return NULL;
+}
+
+// Returns with the lock held, as it was called.
+static void run_calls(struct store *s) {
+    struct flusher *f = &s->flusher;
+    for (struct call *c; (c = next_call(s));) {
+        struct err ignored;
+        pthread_mutex_unlock(&f->lock);
+        int result = c->run(s, c->arg, c->err ? c->err : &ignored);
+        pthread_mutex_lock(&f->lock);
+        c->result = result;
+        c->done = true;
+        pthread_cond_broadcast(&f->answered);
+    }
+}
+
+int flusher_frame(struct store *s, const struct edit *edits, size_t n, struct err *err) {
+    struct buf frame = {0};
+    if (store_check_running(s, err)) return -1;
+    frame_begin(&frame);
+    for (size_t i = 0; i < n; i++) edit_put(&frame, &edits[i]);
+    int failed = 0;
+    if (frame.n > journal_frame_max(s->journal)) {
+        failed = err_set(err, ERR_TOO_LARGE, "%zu bytes of changes do not fit the journal", frame.n);
+    } else if (journal_append(s->journal, &frame, NULL, 0, clock_wall_ms(s->clock), err)) {
+        store_stop(s, err);
+        failed = store_check_running(s, err);
+    } else {
+        checkpointer_changed(s);
+    }
+    buf_done(&frame);
+    return failed;
+}
+
+// ── groups ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void answer_all(struct store *s, struct commit *first) {
+    int64_t now = s->clock->mono_ns(s->clock);
+    for (struct commit *c = first, *next; c; c = next) {
+        next = c->next;
+        histogram_add(s->commit_us, (now - c->queued_ns) / 1000);
+        atomic_fetch_add_explicit(&s->commits, 1, memory_order_relaxed);
+        commit_answer(c);
+    }
+}
+
+static void refuse_all(struct commit *first, const struct err *why) {
+    for (struct commit *c = first; c; c = c->next) commit_refuse(c, why);
+}
+
+static void stopped(struct store *s, struct commit *all, const struct err *why) {
+    struct err err;
+    store_stop(s, why);
+    if (store_check_running(s, &err)) refuse_all(all, &err);
+}
+
+static void write_group(struct store *s, struct group *g, struct commit *all);
+
+// Each by itself, so that only the one at fault is refused.
+static void one_by_one(struct store *s, struct group *g, struct commit *all) {
+    for (struct commit *c = all, *next; c; c = next) {
+        next = c->next;
+        c->next = NULL;
+        struct err err;
+        group_begin(g);
+        if (!c->error && group_add(g, c, &err) != GROUP_TAKEN) commit_refuse(c, &err);
+        write_group(s, g, c);
+    }
+}
+
+// Takes the group back; then its commits are tried alone, or the one there is gets refused.
+static void take_back(struct store *s, struct group *g, struct commit *all, struct err *why) {
+    struct err err;
+    if (group_undo(g, &err)) {
+        stopped(s, all, &err);
+        answer_all(s, all);
+    } else if (all->next) {
+        one_by_one(s, g, all);
+    } else {
+        group_retriable(why);
+        commit_refuse(all, why);
+        answer_all(s, all);
+    }
+}
+
+// All of the group and those refused on the way; answers them.
+static void write_group(struct store *s, struct group *g, struct commit *all) {
+    struct err err = {0};
+    switch (group_write(g, &err)) {
+    case GROUP_DONE: break;
+    case GROUP_FAILED: take_back(s, g, all, &err); return;
+    case GROUP_STOP:
+        stopped(s, all, &err);
+        answer_all(s, all);
+        return;
+    }
+    group_publish(g);
+    TEST_POINT("commit-published");
+    if (g->wrote) checkpointer_changed(s);
+    answer_all(s, all);
+}
+
+// Makes groups until all commits are answered.
+static void flush(struct store *s, struct group *g, struct commit *first) {
+    while (first) {
+        struct commit *all = first, **end = &first;
+        enum group_verdict verdict = GROUP_TAKEN;
+        group_begin(g);
+        for (; *end; end = &(*end)->next) {
+            struct err err;
+            verdict = group_add(g, *end, &err);
+            if (verdict == GROUP_FULL) break;
+            if (verdict == GROUP_REFUSED) commit_refuse(*end, &err);
+        }
+        struct commit *rest = *end;
+        *end = NULL;
+        write_group(s, g, all);
+        first = rest;
+    }
+}
+
+// ── ending a segment ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+static int roll_now(struct store *s, void *arg, struct err *err) {
+    struct group g = {.s = s};
+    struct partition *p = arg;
+    struct err why;
+    int failed = 0;
+    if (store_check_running(s, err)) return -1;
+    group_begin(&g);
+    enum group_result result = p->gone || p->failed ? GROUP_DONE : partition_roll(&g, p, err) ? GROUP_FAILED : group_write(&g, err);
+    if (result == GROUP_DONE) {
+        group_publish(&g);
+        if (g.wrote) checkpointer_changed(s);
+    } else if (result == GROUP_STOP || group_undo(&g, &why)) {
+        store_stop(s, result == GROUP_STOP ? err : &why);
+        failed = store_check_running(s, err);
+    } else {
+        failed = -1;
+    }
+    group_done(&g);
+    return failed;
+}
+
+int partition_roll_now(struct store *s, struct partition *p, struct err *err) { return store_call(s, roll_now, p, true, err); }
+
+// ── the thread ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// Takes commits up to the size of a group. With the lock.
+static struct commit *take(struct store *s) {
+    struct flusher *f = &s->flusher;
+    struct commit *first = f->first, **at = &f->first;
+    for (size_t n = 0; *at && (at == &f->first || n + (*at)->bytes <= s->o.group_max_bytes); at = &(*at)->next) {
+        n += (*at)->bytes;
+        f->bytes -= (*at)->bytes;
+    }
+    struct commit *rest = *at;
+    *at = NULL;
+    f->first = rest;
+    if (!rest) f->last = &f->first;
+    pthread_cond_broadcast(&f->room);
+    return first;
+}
+
+static void refuse(struct store *s, struct commit *all, const struct err *why) {
+    refuse_all(all, why);
+    answer_all(s, all);
+}
+
+static void fire_everything(struct store *s) {
+    size_t at = 0;
+    for (struct map_entry *e; (e = map_next(&s->catalogue.topics, &at));) {
+        struct topic *t = e->value;
+        for (int32_t i = 0; i < t->count; i++) partition_fire(s, topic_partition(t, i), true);
+    }
+}
+
+// Writes what is queued, or says why not. Without the lock.
+static void serve(struct store *s, struct group *g, struct commit *all) {
+    struct err err;
+    if (store_check_running(s, &err)) refuse(s, all, &err);
+    else if (!has_room(s) && checkpointer_failed(s, &err)) refuse(s, all, &err);
+    else flush(s, g, all);
+}
+
+static bool can_serve(struct store *s) {
+    struct err err;
+    return has_room(s) || atomic_load(&s->is_stopped) || checkpointer_failed(s, &err);
+}
+
+static void *run(void *arg) {
+    struct store *s = arg;
+    struct flusher *f = &s->flusher;
+    struct group g = {.s = s};
+    bool told = false;
+    pthread_mutex_lock(&f->lock);
+    for (;;) {
+        run_calls(s);
+        if (atomic_load(&s->is_stopped) && !told) {
+            told = true;
+            pthread_mutex_unlock(&f->lock);
+            fire_everything(s);
+            pthread_mutex_lock(&f->lock);
+            continue;
+        }
+        if (f->first && can_serve(s)) {
+            struct commit *all = take(s);
+            pthread_mutex_unlock(&f->lock);
+            serve(s, &g, all);
+            pthread_mutex_lock(&f->lock);
+            continue;
+        }
+        if (f->closing && !f->first && !f->calls) break;
+        if (f->first || f->calls) checkpointer_hurry(s);
+        pthread_cond_wait(&f->work, &f->lock);
+    }
+    f->running = false;
+    pthread_mutex_unlock(&f->lock);
+    group_done(&g);
+    return NULL;
+}
+
+int flusher_start(struct store *s, struct err *err) {
+    s->flusher.running = true;
+    if (!thread_start(&s->flusher.thread, "flusher", run, s, err)) return 0;
+    s->flusher.running = false;
+    return -1;
+}
+
+void flusher_stop(struct store *s) {
+    struct flusher *f = &s->flusher;
+    pthread_mutex_lock(&f->lock);
+    bool running = f->running && !f->closing;
+    f->closing = true;
+    pthread_cond_signal(&f->work);
+    pthread_mutex_unlock(&f->lock);
+    if (running) pthread_join(f->thread, NULL);
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// Partition folders: making them, burying those of deleted topics, and setting aside what the catalogue does not know.
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "recovery.h"
+
+#define ASIDE "set-aside"
+
+// ── making ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static int write_small(struct store *s, const char *path, const struct buf *text, struct err *err) {
+    struct fs_file *f;
+    if (s->fs->ops->open(s->fs, path, FS_WRITE | FS_CREATE | FS_TRUNC, &f, err)) return -1;
+    int failed = fs_pwrite(s->fs, f, text->p, text->n, 0, err);
+    return s->fs->ops->close(f, failed ? NULL : err) || failed ? -1 : 0;
+}
+
+// Neither file is read by us beyond a check of the topic's id: they are there for Kafka's tools.
+static int write_metadata(struct store *s, const struct partition *p, struct err *err) {
+    char path[SEGMENT_PATH + 32], id[23];
+    struct buf text = {0};
+    uuid_kafka(p->topic->uuid, id);
+    snprintf(path, sizeof(path), "%s-%" PRId32 "/partition.metadata", p->topic->name, p->index);
+    buf_printf(&text, "version: 0\ntopic_id: %s", id);
+    int failed = write_small(s, path, &text, err);
+    buf_done(&text);
+    return failed;
+}
+
+int folder_write_epochs(struct store *s, const struct partition *p, struct err *err) {
+    char path[SEGMENT_PATH + 32];
+    struct buf text = {0};
+    snprintf(path, sizeof(path), "%s-%" PRId32 "/leader-epoch-checkpoint", p->topic->name, p->index);
+    buf_printf(&text, "0\n%u\n", p->epoch_count);
+    for (uint32_t i = 0; i < p->epoch_count; i++) buf_printf(&text, "%" PRId32 " %" PRId64 "\n", p->epochs[i].epoch, p->epochs[i].first);
+    int failed = write_small(s, path, &text, err);
+    buf_done(&text);
+    return failed;
+}
+
+int folder_create(struct store *s, struct partition *p, struct err *err) {
+    char folder[SEGMENT_PATH];
+    partition_folder(p, folder);
+    if (s->fs->ops->mkdir(s->fs, folder, err)) return -1;
+    if (segment_create_files(s, p, partition_active(p), err)) return -1;
+    return write_metadata(s, p, err) || folder_write_epochs(s, p, err) ? -1 : 0;
+}
+
+// ── burying ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+void folder_deleted_name(const char *topic, int32_t index, struct uuid uuid, char out[SEGMENT_PATH]) {
+    char id[23];
+    uuid_kafka(uuid, id);
+    snprintf(out, SEGMENT_PATH, "%.200s-%" PRId32 ".%s-delete", topic, index, id);
+}
+
+// Does the folder belong to the topic of this id? One made by an unfinished creation, without metadata, does not.
+static bool folder_of_topic(struct store *s, const char *folder, struct uuid uuid) {
+    char path[SEGMENT_PATH + 32], id[23];
+    struct buf text = {0};
+    uuid_kafka(uuid, id);
+    snprintf(path, sizeof(path), "%s/partition.metadata", folder);
+    bool is = !fs_read_all(s->fs, path, 4096, &text, NULL) && strstr(buf_cstr(&text), id);
+    buf_done(&text);
+    return is;
+}
+
+static int remove_folder(struct store *s, const char *folder, struct err *err) {
+    struct fs_stat st;
+    struct err why;
+    if (s->fs->ops->stat(s->fs, folder, &st, &why)) {
+        if (why.code == ERR_NOT_FOUND) return 0;
+        *err = why;
+        return -1;
+    }
+    return fs_remove_tree(s->fs, folder, err);
+}
+
+int folders_bury(struct store *s, const struct grave *g, struct err *err) {
+    for (int32_t i = 0; i < g->count; i++) {
+        char folder[SEGMENT_PATH];
+        snprintf(folder, sizeof(folder), "%s-%" PRId32, g->name, i);
+        if (folder_of_topic(s, folder, g->uuid) && remove_folder(s, folder, err)) return -1;
+        folder_deleted_name(g->name, i, g->uuid, folder);
+        if (remove_folder(s, folder, err)) return -1;
+    }
+    return s->fs->ops->sync_dir(s->fs, ".", err);
+}
+
+// ── what is there at start ───────────────────────────────────────────────────────────────────────────────────────────
+
+struct names {
+    char **items;
+    size_t n, cap;
+};
+
+static int keep_name(void *arg, const char *name) {
+    struct names *x = arg;
+    VEC_PUSH(x->items, x->n, x->cap, xstrdup(name));
+    return 0;
+}
+
+static void names_done(struct names *x) {
+    for (size_t i = 0; i < x->n; i++) free(x->items[i]);
+    free(x->items);
+}
+
+// "<topic>-<n>": where the number begins, or 0.
+static size_t partition_suffix(struct str name) {
+    size_t at = name.n;
+    while (at > 0 && name.p[at - 1] >= '0' && name.p[at - 1] <= '9') at--;
+    return at > 1 && at < name.n && name.p[at - 1] == '-' ? at : 0;
+}
+
+static bool is_known(const struct store *s, const char *folder) {
+    struct str name = str_of(folder);
+    size_t at = partition_suffix(name);
+    int64_t index;
+    if (!at || !str_to_i64(str_from(name, at), &index)) return false;
+    struct topic *t = map_get(&s->catalogue.topics, str_first(name, at - 1));
+    char canonical[SEGMENT_PATH];
+    if (!t || index >= t->count) return false;
+    snprintf(canonical, sizeof(canonical), "%s-%" PRId64, t->name, index);
+    return !strcmp(canonical, folder);
+}
+
+struct bytes_in { struct store *s; const char *folder; uint64_t n; };
+
+static int add_bytes(void *arg, const char *name) {
+    struct bytes_in *b = arg;
+    char path[2 * SEGMENT_PATH];
+    struct fs_stat st;
+    if (!str_ends(str_of(name), STR(".log"))) return 0;
+    snprintf(path, sizeof(path), "%s/%s", b->folder, name);
+    if (!b->s->fs->ops->stat(b->s->fs, path, &st, NULL)) b->n += st.size;
+    return 0;
+}
+
+static int set_aside(struct recovery *r, const char *folder, struct err *err) {
+    struct store *s = r->s;
+    char to[2 * SEGMENT_PATH];
+    struct fs_stat st;
+    if (fs_mkdirs(s->fs, ASIDE, err)) return -1;
+    snprintf(to, sizeof(to), ASIDE "/%s", folder);
+    for (unsigned i = 1; !s->fs->ops->stat(s->fs, to, &st, NULL) && i < 1000; i++) snprintf(to, sizeof(to), ASIDE "/%s.%u", folder, i);
+    if (s->fs->ops->rename(s->fs, folder, to, err) || s->fs->ops->sync_dir(s->fs, ASIDE, err)) return -1;
+    r->report->folders_set_aside++;
+    store_event(s, STORE_EVENT_WARN, "folder %s is in no topic: set aside as %s", folder, to);
+    return 0;
+}
+
+// An unfinished creation leaves a folder without bytes; anything else is kept for its owner to look at.
+static int judge_folder(struct recovery *r, const char *name, struct err *err) {
+    struct store *s = r->s;
+    struct bytes_in b = {.s = s, .folder = name};
+    struct fs_stat st;
+    bool deleted = str_ends(str_of(name), STR("-delete"));
+    if (!deleted && (!partition_suffix(str_of(name)) || is_known(s, name))) return 0;
+    if (s->fs->ops->stat(s->fs, name, &st, err)) return -1;
+    if (!st.is_dir) return 0;
+    if (!deleted && s->fs->ops->list(s->fs, name, add_bytes, &b, err)) return -1;
+    return b.n ? set_aside(r, name, err) : fs_remove_tree(s->fs, name, err);
+}
+
+static int judge_folders(struct recovery *r, struct err *err) {
+    struct names x = {0};
+    int failed = r->s->fs->ops->list(r->s->fs, ".", keep_name, &x, err);
+    for (size_t i = 0; i < x.n && !failed; i++) failed = judge_folder(r, x.items[i], err);
+    names_done(&x);
+    return failed;
+}
+
+// ── files in a known folder ──────────────────────────────────────────────────────────────────────────────────────────
+
+static bool has_segment(const struct partition *p, int64_t base) { return p->segs[partition_find_segment(p, base)]->base == base; }
+
+// A log file of no segment: below the first one retention was interrupted; else it was made for a segment that no frame named.
+static int judge_log(struct recovery *r, struct partition *p, int64_t base, struct err *err) {
+    struct store *s = r->s;
+    char path[SEGMENT_PATH];
+    struct fs_file *f;
+    struct fs_stat st;
+    segment_path(p, base, ".log", path);
+    if (base >= p->segs[0]->base && !s->fs->ops->open(s->fs, path, FS_READ, &f, NULL)) {
+        if (!s->fs->ops->fstat(f, &st, NULL) && st.size) quarantine_file(s, p, base, f, 0, st.size), r->report->cut_bytes += st.size;
+        s->fs->ops->close(f, NULL);
+    }
+    return segment_unlink_files(s, p, base, err);
+}
+
+// A producer snapshot above the durable end tells of batches that are not there.
+static int judge_snapshot(struct recovery *r, struct partition *p, int64_t offset, struct err *err) {
+    char path[SEGMENT_PATH];
+    if (offset <= p->hw) return 0;
+    segment_path(p, offset, ".snapshot", path);
+    return r->s->fs->ops->unlink(r->s->fs, path, err);
+}
+
+static int judge_file(struct recovery *r, struct partition *p, const char *name, struct err *err) {
+    struct str s = str_of(name);
+    int64_t number;
+    if (s.n <= 20 || !str_to_i64(str_first(s, 20), &number) || number < 0) return 0;
+    struct str suffix = str_from(s, 20);
+    if (str_eqz(suffix, ".snapshot")) return judge_snapshot(r, p, number, err);
+    if (str_eqz(suffix, ".log") && !has_segment(p, number)) return judge_log(r, p, number, err);
+    return 0;
+}
+
+static int judge_files(struct recovery *r, struct partition *p, struct err *err) {
+    struct names x = {0};
+    char folder[SEGMENT_PATH];
+    partition_folder(p, folder);
+    if (p->failed) return 0; // its bytes are kept as they are
+    int failed = r->s->fs->ops->list(r->s->fs, folder, keep_name, &x, err);
+    for (size_t i = 0; i < x.n && !failed; i++) failed = judge_file(r, p, x.items[i], err);
+    names_done(&x);
+    return failed;
+}
+
+static int bury_all(struct recovery *r, struct err *err) {
+    struct catalogue *c = &r->s->catalogue;
+    while (c->graves) {
+        if (folders_bury(r->s, c->graves, err)) return -1;
+        catalogue_bury(r->s, c->graves->topic);
+    }
+    return 0;
+}
+
+int recover_folders(struct recovery *r, struct err *err) {
+    size_t at = 0;
+    for (struct map_entry *e; (e = map_next(&r->s->catalogue.topics, &at));) {
+        struct topic *t = e->value;
+        for (int32_t i = 0; i < t->count; i++)
+            if (judge_files(r, topic_partition(t, i), err)) return -1;
+    }
+    if (bury_all(r, err) || judge_folders(r, err)) return -1;
+    return r->s->fs->ops->sync_dir(r->s->fs, ".", err);
+}

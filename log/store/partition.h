@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// A topic and its partitions as the store holds them.
+//
+// What readers see of a partition (list of segments, offsets, watches) is guarded by its lock and changed by the flusher alone,
+// which therefore reads it without. `tail` is the flusher's: where the group at work has got to. Opening and recovery are
+// single-threaded and need no lock. Sizes matter: there may be ten thousand idle ones.
+#ifndef STORE_PARTITION_H
+#define STORE_PARTITION_H
+
+#include "segment.h"
+#include "settings.h"
+#include "store/store.h"
+#include "txnindex.h"
+
+struct range;
+
+// Where the group at work stands; equal to the framed state between groups.
+struct tail {
+    struct segment *seg;     // the active one, or one this group began
+    int64_t next;            // next offset
+    uint64_t size;           // of seg
+    int64_t max_ts;
+    struct range *range;     // of this group in seg, or NULL
+    uint32_t rolled;         // segments this group began
+    size_t commit_bytes;     // of the commit at work, until its room is taken
+    size_t mark;             // producers_mark at the start of the group
+    bool touched;            // in the group's list
+    struct partition *next_touched;
+};
+
+struct hold {
+    struct hold *next;
+    int64_t lowest;
+    char holder[];
+};
+struct pending_abort { int64_t base; struct producer_end end; }; // base: of the segment with the marker
+struct epoch_start { int32_t epoch; int64_t first; };
+// Where a read that ended at `offset` stopped: the next one begins there.
+struct read_hint { const struct segment *seg; int64_t offset; uint64_t position; };
+enum { READ_HINTS = 3 };
+
+struct partition {
+    struct topic *topic;
+    uint32_t id;
+    int32_t index;
+    int32_t epoch;                    // leader epoch of new batches; changes at open only
+    uint32_t epoch_count;
+    struct epoch_start *epochs;       // set at open
+    pthread_mutex_t lock;             // guards from here to `tail`
+    struct segment **segs;            // by base offset; the last is active
+    size_t seg_count, seg_cap;
+    int64_t log_start, hw, lso;       // durable; hw is also the next offset between groups
+    uint64_t bytes;
+    struct watch *watches;
+    struct hold *holds;
+    struct read_hint hints[READ_HINTS];
+    uint8_t hint_next;
+    bool gone;                        // the topic was deleted
+    char *failed;                     // why it is stopped, or NULL
+    struct pending_abort *aborts;     // durable, but not yet in a .txnindex file
+    size_t abort_count, abort_cap;
+    struct tail tail;                 // the flusher's
+    struct producers *producers;      // the flusher's; NULL until one came
+};
+
+static inline struct segment *partition_active(const struct partition *p) { return p->segs[p->seg_count - 1]; }
+
+struct topic {
+    struct store *store;
+    atomic_uint refs;
+    uint32_t id;
+    struct uuid uuid;
+    char *name;
+    _Atomic(struct settings *) settings;
+    _Atomic int32_t count;                       // partitions
+    _Atomic(struct partition **) partitions;
+    struct partition ***retired;                 // earlier arrays, a reader may hold one
+    size_t retired_count, retired_cap;
+};
+
+struct topic *topic_new(struct store *s, uint32_t id, struct uuid uuid, struct str name, struct settings *settings);
+struct topic *topic_ref(struct topic *t);
+static inline struct settings *topic_settings(const struct topic *t) { return atomic_load_explicit(&((struct topic *)(uintptr_t)t)->settings, memory_order_acquire); }
+void topic_set_settings(struct topic *t, struct settings *settings);
+struct partition *partition_new(struct topic *t, uint32_t id, int32_t index);
+struct partition *partition_new_empty(struct topic *t, uint32_t id, int32_t index); // with its first segment
+// Others see it from here on. The caller keeps anybody else from growing the topic meanwhile.
+void topic_add_partition(struct topic *t, struct partition *p);
+
+void partition_folder(const struct partition *p, char out[SEGMENT_PATH]);
+// The list; under the lock once others see the partition. Takes the reference.
+void partition_push_segment(struct partition *p, struct segment *g);
+// Index of the segment that contains `offset` or is the next to, given offset ≥ the first base; the first one below that.
+size_t partition_find_segment(const struct partition *p, int64_t offset);
+void partition_fail(struct partition *p, const char *why); // stops it (first reason wins); takes the lock
+void partition_set_epoch(struct partition *p, int32_t epoch, int64_t first);
+// LSO as of the framed state.
+int64_t partition_stable(const struct partition *p, int64_t end);
+// Fires those watches whose time has come (all when `all`); called by the flusher without the lock.
+void partition_fire(struct store *s, struct partition *p, bool all);
+
+#endif

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+// One partition is made to end where the journal says.
+//
+//   file:     ▓▓▓▓▓▓▓▓▓▓▓▓▓▓│░░░░░░░░░░░░░░░░│xxxxxxxx
+//             checkpoint     ranges of frames  above the durable end: quarantine, cut
+//             must be there  written back (inline) or checked (pointed)
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "recovery.h"
+
+struct mend {
+    struct recovery *r;
+    struct store *s;
+    struct partition *p;
+    const struct work *w;          // NULL: no frame after the checkpoint
+    struct producer_end *aborts;   // of the ranges replayed, in order
+    size_t abort_count, abort_cap;
+    struct buf bytes;
+    bool cut;
+};
+
+static void stop_partition(struct mend *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void stop_partition(struct mend *m, const char *fmt, ...) {
+    struct buf text = {0};
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vprintf(&text, fmt, ap);
+    va_end(ap);
+    partition_fail(m->p, buf_cstr(&text));
+    store_event(m->s, STORE_EVENT_WARN, "%s-%" PRId32 " is stopped: %s", m->p->topic->name, m->p->index, buf_cstr(&text));
+    buf_done(&text);
+}
+
+static struct segment *find_segment(const struct partition *p, int64_t base, uint32_t generation) {
+    struct segment *g = p->segs[partition_find_segment(p, base)];
+    return g->base == base && g->generation == generation ? g : NULL;
+}
+
+// ── what must be there ───────────────────────────────────────────────────────────────────────────────────────────────
+
+// Where the journal's bytes of a segment begin: up to there they must be in the file.
+static uint64_t known_size(const struct mend *m, const struct segment *g) {
+    for (size_t i = m->w ? m->w->first : 0; i; i = m->r->replays[i].next) {
+        const struct replay *x = &m->r->replays[i];
+        if (x->base == g->base && x->generation == g->generation) return x->position;
+    }
+    return g->size;
+}
+
+static int check_files(struct mend *m) {
+    for (size_t i = 0; i < m->p->seg_count; i++) {
+        const struct segment *g = m->p->segs[i];
+        char path[SEGMENT_PATH];
+        struct fs_stat st = {0};
+        struct err why;
+        uint64_t known = known_size(m, g);
+        segment_path(m->p, g->base, ".log", path);
+        if (m->s->fs->ops->stat(m->s->fs, path, &st, &why) && why.code != ERR_NOT_FOUND) return stop_partition(m, "%s", why.msg), -1;
+        if (st.size >= known) continue;
+        return stop_partition(m, "%s is %" PRIu64 " bytes long, %" PRIu64 " are durable", path, st.size, known), -1;
+    }
+    return 0;
+}
+
+// ── ranges ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void note_end(struct mend *m, const struct producer_end *end) {
+    if (end->aborted) VEC_PUSH(m->aborts, m->abort_count, m->abort_cap, *end);
+}
+
+static bool take_batch(struct mend *m, const uint8_t *p, const struct batch_header *h, int64_t next) {
+    struct batch_marker marker;
+    struct producer_end end;
+    if (h->base_offset != next || h->leader_epoch > m->p->epoch || h->last_offset_delta < 0) return false;
+    if (h->producer_id < 0) return true;
+    bool is_marker = h->attributes & BATCH_CONTROL && !batch_marker_read(p, batch_size(h), &marker);
+    if (!m->p->producers) m->p->producers = producers_new();
+    if (producers_apply(m->p->producers, h, is_marker ? &marker : NULL, clock_wall_ms(m->s->clock), &end)) note_end(m, &end);
+    producers_framed(m->p->producers);
+    return true;
+}
+
+// The batches of one range lead from its first offset to its end.
+static bool take_batches(struct mend *m, const struct replay *x) {
+    struct batch_header h;
+    int64_t next = x->first;
+    for (size_t at = 0; at < m->bytes.n; at += batch_size(&h)) {
+        if (batch_read_header(m->bytes.p + at, m->bytes.n - at, &h) != 0 || !take_batch(m, m->bytes.p + at, &h, next)) return false;
+        next = batch_last_offset(&h) + 1;
+    }
+    return next == x->end;
+}
+
+static int read_range(struct mend *m, struct fs_file *f, uint64_t at, const struct replay *x, struct err *err) {
+    buf_clear(&m->bytes);
+    if (!buf_reserve(&m->bytes, (size_t)x->size)) return err_set(err, ERR_TOO_LARGE, "no memory for %" PRIu64 " bytes", x->size);
+    if (fs_pread_full(m->s->fs, f, m->bytes.p, (size_t)x->size, at, err)) return -1;
+    m->bytes.n = (size_t)x->size;
+    if (crc32c(x->crc_before, m->bytes.p, m->bytes.n) == x->crc) return 0;
+    return err_set(err, ERR_CORRUPT, "checksum of bytes %" PRIu64 " to %" PRIu64 " does not match", x->position, x->position + x->size);
+}
+
+// For writing, also what is sealed by now; a segment of which the journal holds every byte may have to be made.
+static int open_to_mend(struct mend *m, struct segment *g, struct open_file **ret, struct err *err) {
+    char path[SEGMENT_PATH];
+    segment_path(m->p, g->base, ".log", path);
+    return files_get(&m->s->files, &g->file, path, FS_WRITE | FS_CREATE, ret, err);
+}
+
+// 0, 1 the partition stops, -1 the start stops.
+static int replay_range(struct mend *m, const struct replay *x, struct segment *g, struct err *err) {
+    struct open_file *f;
+    struct err why = {0};
+    if (open_to_mend(m, g, &f, &why)) return stop_partition(m, "%s", why.msg), 1;
+    int failed = read_range(m, x->is_inline ? m->s->journal->file : f->f, x->is_inline ? x->data_at : x->position, x, &why);
+    if (failed) stop_partition(m, "segment %020" PRId64 ".log: %s", g->base, why.msg);
+    if (!failed && x->is_inline) {
+        failed = fs_pwrite(m->s->fs, f->f, m->bytes.p, m->bytes.n, x->position, err);
+        m->r->report->restored_bytes += m->bytes.n;
+    }
+    files_put(&m->s->files, f);
+    if (failed) return why.code ? 1 : -1;
+    if (take_batches(m, x)) return 0;
+    return stop_partition(m, "segment %020" PRId64 ".log: batches at byte %" PRIu64 " do not continue the log", g->base, x->position), 1;
+}
+
+// Keeps what the journal holds for a partition that is stopped: its own file is not touched.
+static void rescue(struct mend *m) {
+    for (size_t i = m->w ? m->w->first : 0; i; i = m->r->replays[i].next) {
+        const struct replay *x = &m->r->replays[i];
+        if (x->is_inline && !read_range(m, m->s->journal->file, x->data_at, x, NULL))
+            quarantine_bytes(m->s, m->p, x->base, x->position, m->bytes.p, m->bytes.n);
+    }
+}
+
+static int replay_all(struct mend *m, struct err *err) {
+    for (size_t i = m->w ? m->w->first : 0; i; i = m->r->replays[i].next) {
+        const struct replay *x = &m->r->replays[i];
+        struct segment *g = find_segment(m->p, x->base, x->generation);
+        int failed = g ? replay_range(m, x, g, err) : 0; // dropped or rewritten since
+        if (failed) return failed;
+        TEST_POINT("recovery-replayed");
+    }
+    return 0;
+}
+
+// ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static bool was_replayed(const struct mend *m, const struct segment *g) { return known_size(m, g) < g->size; }
+
+static int cut_segment(struct mend *m, struct segment *g, struct fs_file *f, uint64_t size, struct err *err) {
+    quarantine_file(m->s, m->p, g->base, f, g->size, size);
+    TEST_POINT("recovery-quarantined");
+    if (m->s->fs->ops->truncate(f, g->size, err)) return -1;
+    m->r->report->cut_bytes += size - g->size;
+    m->cut = true;
+    store_event(m->s, STORE_EVENT_INFO, "%s-%" PRId32 ": %" PRIu64 " bytes above the durable end were cut", m->p->topic->name, m->p->index, size - g->size);
+    return 0;
+}
+
+// Nothing above the durable end, everything below it synced.
+static int settle_segment(struct mend *m, struct segment *g, struct err *err) {
+    struct open_file *f;
+    struct fs_stat st;
+    char path[SEGMENT_PATH];
+    segment_path(m->p, g->base, ".log", path);
+    if (!m->s->fs->ops->stat(m->s->fs, path, &st, NULL) && st.size == g->size && !was_replayed(m, g)) return 0;
+    if (open_to_mend(m, g, &f, err)) return -1;
+    int failed = m->s->fs->ops->fstat(f->f, &st, err);
+    if (!failed && st.size > g->size) failed = cut_segment(m, g, f->f, st.size, err);
+    if (!failed) failed = m->s->fs->ops->fdatasync(f->f, err);
+    files_put(&m->s->files, f);
+    if (g->sealed) files_close(&m->s->files, &g->file); // opened for writing only now
+    return failed;
+}
+
+// Entries of before the checkpoint are durable; those of the ranges are made again.
+static int settle_aborts(struct mend *m, const struct segment *g, struct err *err) {
+    struct buf ends = {0};
+    char stem[SEGMENT_PATH];
+    int64_t before = m->w ? m->r->replays[m->w->first].first : m->p->hw;
+    const struct segment *next = g == partition_active(m->p) ? NULL : m->p->segs[partition_find_segment(m->p, g->base) + 1];
+    segment_path(m->p, g->base, "", stem);
+    if (txnindex_read(m->s->fs, stem, &ends, NULL)) m->r->report->indexes_rebuilt++; // what was appended last may be torn
+    size_t kept = 0, n = ends.n / sizeof(struct producer_end);
+    struct producer_end *e = (struct producer_end *)(void *)ends.p;
+    while (kept < n && e[kept].last_offset < before) kept++;
+    struct buf now = {0};
+    buf_put(&now, e, kept * sizeof(*e));
+    for (size_t i = 0; i < m->abort_count; i++)
+        if (m->aborts[i].last_offset >= g->base && (!next || m->aborts[i].last_offset < next->base)) buf_put(&now, &m->aborts[i], sizeof(*e));
+    bool same = now.n == ends.n;
+    int failed = same ? txnindex_sync(m->s->fs, stem, err) : txnindex_replace(m->s->fs, stem, (void *)now.p, now.n / sizeof(*e), err);
+    buf_done(&ends);
+    buf_done(&now);
+    return failed;
+}
+
+// Indexes are caches: a failure here costs time later, nothing else.
+static void settle_index(struct mend *m, struct segment *g) {
+    if (segment_active_index(m->s, m->p, g, NULL)) return;
+    m->r->report->indexes_rebuilt++;
+    if (g == partition_active(m->p)) return;
+    int failed = index_seal(g->index, NULL);
+    if (!failed) index_free(g->index), g->index = NULL;
+}
+
+static int settle(struct mend *m, struct err *err) {
+    char folder[SEGMENT_PATH];
+    for (size_t i = 0; i < m->p->seg_count; i++) {
+        struct segment *g = m->p->segs[i];
+        bool cut = m->cut;
+        m->cut = false;
+        if (settle_segment(m, g, err)) return -1;
+        bool touched = m->cut || was_replayed(m, g);
+        m->cut |= cut;
+        if (!touched) continue;
+        if (settle_aborts(m, g, err)) return -1;
+        settle_index(m, g);
+    }
+    partition_folder(m->p, folder);
+    return m->w || m->cut ? m->s->fs->ops->sync_dir(m->s->fs, folder, err) : 0;
+}
+
+static int mend_partition(struct mend *m, struct err *err) {
+    int failed = check_files(m) ? 1 : replay_all(m, err);
+    if (failed < 0) return -1;
+    if (failed) {
+        rescue(m);
+        return 0;
+    }
+    if (settle(m, err)) return err_wrap(err, "%s-%" PRId32, m->p->topic->name, m->p->index);
+    if (!m->cut) return 0;
+    partition_set_epoch(m->p, m->p->epoch + 1, m->p->hw); // readers can tell that bytes went
+    return folder_write_epochs(m->s, m->p, err);
+}
+
+int recover_partition(struct recovery *r, struct partition *p, struct err *err) {
+    struct mend m = {.r = r, .s = r->s, .p = p, .w = map_get(&r->works, str_make(&p->id, sizeof(p->id)))};
+    if (p->failed) {
+        rescue(&m);
+        return 0;
+    }
+    int failed = mend_partition(&m, err);
+    free(m.aborts);
+    buf_done(&m.bytes);
+    return failed;
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// Retention: which whole sealed segments go, and how.
+//
+//   plan (under the lock) ─► frame {log start, drop} ─► list edited ─► lost() for holders ─► files unlinked, oldest first
+//
+// Time and DeleteRecords stop at what somebody of ours still has to read (partition_hold); retention.bytes does not, and says so.
+#include <inttypes.h>
+
+#include "catalogue.h"
+#include "checkpointer.h"
+#include "cleaner.h"
+#include "flusher.h"
+#include "group.h"
+
+// Timestamps outside of these are somebody's mistake: then the time of the append counts.
+#define SANE_SINCE 946684800000LL // 2000-01-01
+#define SANE_AHEAD (24 * 3600 * 1000LL)
+
+struct plan {
+    struct partition *p;
+    size_t count;         // segments that go
+    int64_t base;         // of the first that stays
+    int64_t log_start;
+    int64_t *bases;       // of those that go
+    bool roll;            // the active segment is expired too
+};
+
+static int64_t age_of(const struct segment *g, int64_t now) {
+    int64_t at = g->max_ts, appended = g->time < 0 ? now : g->time;
+    if (at < SANE_SINCE || at > appended + SANE_AHEAD) at = appended;
+    return now - at;
+}
+
+static int64_t lowest_hold(const struct partition *p) {
+    int64_t lowest = INT64_MAX;
+    for (const struct hold *h = p->holds; h; h = h->next)
+        if (h->lowest < lowest) lowest = h->lowest;
+    return lowest;
+}
+
+// How many of the oldest segments go. With the lock.
+static size_t count_going(const struct partition *p, const struct settings *st, int64_t now) {
+    int64_t hold = lowest_hold(p);
+    uint64_t bytes = p->bytes;
+    size_t n = 0;
+    for (; n + 1 < p->seg_count; n++) {
+        const struct segment *g = p->segs[n];
+        int64_t end = p->segs[n + 1]->base;
+        bool too_much = st->policy_delete && st->retention_bytes >= 0 && bytes - g->size >= (uint64_t)st->retention_bytes;
+        bool too_old = st->policy_delete && st->retention_ms >= 0 && age_of(g, now) > st->retention_ms;
+        bool deleted = end <= p->log_start;
+        if (!too_much && !((too_old || deleted) && end <= hold)) break;
+        if (p->lso < end) break; // an open transaction reaches into it
+        bytes -= g->size;
+    }
+    return n;
+}
+
+static void make_plan(struct plan *x, int64_t now) {
+    struct partition *p = x->p;
+    const struct settings *st = topic_settings(p->topic);
+    LOCK_SCOPE(&p->lock);
+    const struct segment *active = partition_active(p);
+    x->count = count_going(p, st, now);
+    x->base = p->segs[x->count]->base;
+    x->log_start = p->log_start > x->base ? p->log_start : x->base;
+    x->bases = xcalloc(x->count + 1, sizeof(*x->bases));
+    for (size_t i = 0; i < x->count; i++) x->bases[i] = p->segs[i]->base;
+    x->roll = st->policy_delete && st->retention_ms >= 0 && active->size && x->count + 1 == p->seg_count && age_of(active, now) > st->retention_ms &&
+              p->hw <= lowest_hold(p) && p->lso == p->hw;
+}
+
+// On the flusher's thread.
+static int frame_drop(struct store *s, void *arg, struct err *err) {
+    const struct plan *x = arg;
+    struct partition *p = x->p;
+    if (p->gone || p->segs[0]->base != x->bases[0]) return err_set(err, ERR_AGAIN, "%s-%" PRId32 " changed meanwhile", p->topic->name, p->index);
+    struct edit e[] = {
+        {.kind = EDIT_LOG_START, .partition = p->id, .first = x->log_start},
+        {.kind = EDIT_DROP, .partition = p->id, .base = x->base},
+    };
+    if (flusher_frame(s, e, countof(e), err)) return -1;
+    TEST_POINT("retention-framed");
+    catalogue_log_start(p, x->log_start);
+    catalogue_drop(s, p, x->base);
+    return 0;
+}
+
+struct loss { char *holder; int64_t first; };
+
+// Holders whose next record went.
+static void tell_lost(struct store *s, struct partition *p, int64_t base) {
+    pthread_mutex_lock(&s->state);
+    struct lost_fn lost = s->lost;
+    pthread_mutex_unlock(&s->state);
+    struct loss *items = NULL;
+    size_t n = 0, cap = 0;
+    pthread_mutex_lock(&p->lock);
+    for (struct hold *h = p->holds; h; h = h->next) {
+        if (h->lowest >= base) continue;
+        VEC_PUSH(items, n, cap, ((struct loss){xstrdup(h->holder), h->lowest}));
+        h->lowest = base;
+    }
+    pthread_mutex_unlock(&p->lock);
+    for (size_t i = 0; i < n; i++) {
+        if (lost.fn) lost.fn(lost.arg, p, items[i].holder, items[i].first, base - 1);
+        free(items[i].holder);
+    }
+    free(items);
+}
+
+static int drop(struct store *s, struct plan *x, struct err *err) {
+    // Past what goes there must be a checkpoint, or replay would look for it.
+    if (checkpointer_run(s, err) || store_call(s, frame_drop, x, true, err)) return -1;
+    tell_lost(s, x->p, x->base);
+    for (size_t i = 0; i < x->count; i++) {
+        TEST_POINT("retention-unlink");
+        if (segment_unlink_files(s, x->p, x->bases[i], err)) return -1;
+    }
+    return 0;
+}
+
+int retain_partition(struct store *s, struct partition *p, struct err *err) {
+    struct plan x = {.p = p};
+    int failed = 0;
+    make_plan(&x, clock_wall_ms(s->clock));
+    if (x.roll) {
+        free(x.bases);
+        x.bases = NULL;
+        failed = partition_roll_now(s, p, err);
+        if (!failed) make_plan(&x, clock_wall_ms(s->clock));
+    }
+    if (!failed && x.count) failed = drop(s, &x, err);
+    free(x.bases);
+    return failed ? err_wrap(err, "retention of %s-%" PRId32, p->topic->name, p->index) : 0;
+}
+
+// ── log start ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+struct log_start { struct partition *p; int64_t before; };
+
+static int frame_log_start(struct store *s, void *arg, struct err *err) {
+    const struct log_start *x = arg;
+    struct partition *p = x->p;
+    if (p->gone) return err_set(err, ERR_NOT_FOUND, "topic %s was deleted", p->topic->name);
+    if (x->before < 0 || x->before > p->hw)
+        return err_set(err, ERR_OUT_OF_RANGE, "%s-%" PRId32 ": offset %" PRId64 " is above the end, %" PRId64, p->topic->name, p->index, x->before, p->hw);
+    if (x->before <= p->log_start) return 0;
+    struct edit e = {.kind = EDIT_LOG_START, .partition = p->id, .first = x->before};
+    if (flusher_frame(s, &e, 1, err)) return -1;
+    catalogue_log_start(p, x->before);
+    return 0;
+}
+
+int partition_delete_before(struct partition *p, int64_t before, struct err *err) {
+    struct store *s = p->topic->store;
+    struct log_start x = {p, before};
+    if (partition_health(p, err) || store_call(s, frame_log_start, &x, true, err)) return -1;
+    cleaner_hurry(s);
+    return 0;
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// One segment of a partition: a file of concatenated batches, its entry in the catalogue, its lazily opened file and index.
+//
+// size, crc and max_ts are of the durable bytes; they move under the partition's lock, and only while the segment is the active (last)
+// one. `crc` runs over the whole file, so a sealed segment's is its checksum. Counted references: the partition's list holds one,
+// a reader and a dirty list hold theirs; nothing is unlinked through a segment, so a late reference costs memory only.
+#ifndef STORE_SEGMENT_H
+#define STORE_SEGMENT_H
+
+#include <stdatomic.h>
+
+#include "files.h"
+#include "index.h"
+
+enum { SEGMENT_PATH = 320 };
+
+struct segment {
+    atomic_uint refs;
+    uint32_t generation, crc;
+    int64_t base;
+    uint64_t size;
+    int64_t max_ts;              // largest timestamp, -1 none
+    int64_t time;                // wall clock ms: sealed: when; active: of its first append, -1 while empty
+    bool sealed;
+    atomic_bool dropped;         // no longer in the list
+    bool dirty;                  // flusher: in the list of what the next checkpoint syncs
+    bool txn_dirty;              // flusher: its transaction index was written to
+    int8_t has_aborts;           // 1 there is a transaction index, 0 none, -1 not known; under the partition's lock
+    uint64_t reserved;           // flusher: end of the bytes reserved on disk
+    struct file_slot file;
+    struct index *index;         // the active one's, once it was needed; under the partition's lock to set
+};
+
+struct segment *segment_new(int64_t base, uint32_t generation);
+struct segment *segment_ref(struct segment *g);
+void segment_unref(struct files *files, struct segment *g);
+
+struct store;
+struct partition;
+// "<topic>-<n>/<20 digits><suffix>"; suffix "" gives the stem.
+void segment_path(const struct partition *p, int64_t base, const char *suffix, char out[SEGMENT_PATH]);
+// Makes the empty files of a new segment; the caller syncs the folder. ERR_EXISTS when there is one with bytes in it.
+int segment_create_files(struct store *s, struct partition *p, struct segment *g, struct err *err) MUST_USE;
+// Removes all files of a segment, the log last; those that are not there are fine.
+int segment_unlink_files(struct store *s, const struct partition *p, int64_t base, struct err *err);
+// A reference to its open log file. Under the partition's lock (or before anybody else sees it).
+int segment_open(struct store *s, const struct partition *p, struct segment *g, struct open_file **ret, struct err *err) MUST_USE;
+// The index of the active segment, loaded and brought up to its durable size if needed. For the flusher and recovery.
+int segment_active_index(struct store *s, struct partition *p, struct segment *g, struct err *err) MUST_USE;
+
+#endif

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store's state as JSON.
+#include <inttypes.h>
+
+#include "store_int.h"
+
+static void put_latency(struct json_writer *w, const char *name, const struct histogram *h) {
+    json_key(w, str_of(name));
+    json_object(w);
+    json_ki(w, "count", (int64_t)histogram_count(h));
+    json_ki(w, "p50_us", histogram_quantile(h, 0.5));
+    json_ki(w, "p99_us", histogram_quantile(h, 0.99));
+    json_ki(w, "p999_us", histogram_quantile(h, 0.999));
+    json_object_end(w);
+}
+
+static void put_report(struct json_writer *w, const struct recovery_report *r) {
+    json_key(w, STR("recovery"));
+    json_object(w);
+    json_kb(w, "was_clean", r->was_clean);
+    json_ki(w, "frames", (int64_t)r->frames);
+    json_ki(w, "frame_bytes", (int64_t)r->frame_bytes);
+    json_ki(w, "partitions", r->partitions);
+    json_ki(w, "partitions_checked", r->partitions_checked);
+    json_ki(w, "partitions_failed", r->partitions_failed);
+    json_ki(w, "restored_bytes", (int64_t)r->restored_bytes);
+    json_ki(w, "cut_bytes", (int64_t)r->cut_bytes);
+    json_ki(w, "indexes_rebuilt", r->indexes_rebuilt);
+    json_ki(w, "transactions_aborted", r->transactions_aborted);
+    json_ki(w, "folders_set_aside", r->folders_set_aside);
+    json_ki(w, "took_ms", r->took_ms);
+    json_object_end(w);
+}
+
+struct sums {
+    struct json_writer *w;
+    int64_t topics, partitions, segments;
+    uint64_t bytes;
+};
+
+static void put_failed(struct json_writer *w, struct partition *p) {
+    struct err err;
+    if (!partition_health(p, &err) || err.code == ERR_NOT_FOUND) return;
+    json_object(w);
+    json_kz(w, "topic", partition_topic(p));
+    json_ki(w, "partition", partition_index(p));
+    json_kz(w, "reason", err.msg);
+    json_kz(w, "hint", err.hint);
+    json_object_end(w);
+}
+
+static int sum_topic(void *arg, struct topic *t) {
+    struct sums *x = arg;
+    x->topics++;
+    for (int32_t i = 0; i < topic_partitions(t); i++) {
+        struct partition_offsets o;
+        partition_offsets(topic_partition(t, i), &o);
+        x->partitions++;
+        x->segments += o.segments;
+        x->bytes += o.bytes;
+        put_failed(x->w, topic_partition(t, i));
+    }
+    return 0;
+}
+
+void store_status_json(struct store *s, struct json_writer *w) {
+    struct sums x = {.w = w};
+    struct recovery_report report;
+    struct err err;
+    bool stopped = store_health(s, &err) != 0;
+    store_report(s, &report);
+    json_object(w);
+    json_kz(w, "state", stopped ? "stopped" : "running");
+    if (stopped) json_kz(w, "reason", err.msg);
+    json_kz(w, "cluster_id", s->cluster_id);
+    json_key(w, STR("failed_partitions"));
+    json_array(w);
+    store_topics(s, sum_topic, &x);
+    json_array_end(w);
+    json_ki(w, "topics", x.topics);
+    json_ki(w, "partitions", x.partitions);
+    json_ki(w, "segments", x.segments);
+    json_ki(w, "bytes", (int64_t)x.bytes);
+    json_ki(w, "commits", (int64_t)atomic_load(&s->commits));
+    json_ki(w, "batches", (int64_t)atomic_load(&s->batches));
+    json_ki(w, "bytes_appended", (int64_t)atomic_load(&s->bytes_appended));
+    json_ki(w, "syncs", (int64_t)atomic_load(&s->groups));
+    json_ki(w, "checkpoints", (int64_t)atomic_load(&s->checkpoints));
+    json_ki(w, "open_files", (int64_t)files_count(&s->files));
+    json_ki(w, "quarantined_bytes", (int64_t)atomic_load(&s->quarantined));
+    json_ki(w, "quarantine_dropped_bytes", (int64_t)atomic_load(&s->quarantine_dropped));
+    put_latency(w, "commit", s->commit_us);
+    put_latency(w, "sync", s->sync_us);
+    put_report(w, &report);
+    json_object_end(w);
+}

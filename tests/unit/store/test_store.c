@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store from outside: topics, commits, reads, watches, reopening.
+#include <stdio.h>
+
+#include "fixture.h"
+
+TEST(what_was_committed_is_read_back_and_still_there_after_a_clean_restart) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct err err;
+    fixture_topic(s, "orders", 2, NULL, NULL);
+    assert_int_equal(fixture_put(s, "orders", 0, "a", &err), 0);
+    assert_int_equal(fixture_put(s, "orders", 0, "b", &err), 1);
+    assert_int_equal(fixture_put(s, "orders", 1, "c", &err), 0);
+    assert_string_equal(fixture_log(s, "orders", 0, READ_UNCOMMITTED), "0:a 1:b");
+    s = fixture_reopen(s, &fs);
+    struct recovery_report report;
+    store_report(s, &report);
+    assert_true(report.was_clean);
+    assert_string_equal(fixture_log(s, "orders", 0, READ_UNCOMMITTED), "0:a 1:b");
+    assert_string_equal(fixture_log(s, "orders", 1, READ_UNCOMMITTED), "0:c");
+    assert_int_equal(fixture_put(s, "orders", 0, "d", &err), 2);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(what_was_acknowledged_survives_losing_everything_that_was_not_synced) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct err err;
+    fixture_topic(s, "orders", 1, NULL, NULL);
+    for (int i = 0; i < 5; i++) assert_int_equal(fixture_put(s, "orders", 0, "x", &err), i);
+    struct fs *copy = fs_mem_clone(fs); // as a kill leaves it
+    fixture_close(s);
+    fs_close(fs);
+    s = fixture_open(copy);
+    struct recovery_report report;
+    store_report(s, &report);
+    assert_false(report.was_clean);
+    assert_int_equal(report.frames, 6);
+    assert_string_equal(fixture_log(s, "orders", 0, READ_UNCOMMITTED), "0:x 1:x 2:x 3:x 4:x");
+    fixture_close(s);
+    fs_close(copy);
+}
+
+TEST(segments_end_at_their_size_and_reads_go_across_them) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    fixture_topic(s, "small", 1, "segment.bytes", "300");
+    fixture_fill(s, "small", 0, 20, 1);
+    struct partition_offsets o = fixture_offsets(s, "small", 0);
+    assert_int_equal(o.high_watermark, 20);
+    assert_true(o.segments > 4);
+    const char *all = fixture_log(s, "small", 0, READ_UNCOMMITTED);
+    assert_has(all, "0:0 1:1 2:2 3:3");
+    assert_has(all, "18:18 19:19");
+    s = fixture_reopen(s, &fs);
+    assert_has(fixture_log(s, "small", 0, READ_UNCOMMITTED), "18:18 19:19");
+    fixture_close(s);
+    fs_close(fs);
+}
+
+static void count_call(void *arg) { ++*(int *)arg; }
+
+TEST(a_watch_fires_once_when_the_high_watermark_passes_it) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct err err;
+    int calls = 0;
+    fixture_topic(s, "orders", 1, NULL, NULL);
+    struct topic *t = topic_get(s, "orders");
+    struct watch w = {.partition = topic_partition(t, 0), .beyond = 1, .fn = count_call, .arg = &calls};
+    partition_watch(&w);
+    fixture_put(s, "orders", 0, "a", &err);
+    assert_int_equal(calls, 0);
+    fixture_put(s, "orders", 0, "b", &err);
+    fixture_put(s, "orders", 0, "c", &err);
+    assert_int_equal(calls, 1);
+    partition_unwatch(&w);
+    struct watch late = {.partition = topic_partition(t, 0), .beyond = 1, .fn = count_call, .arg = &calls};
+    partition_watch(&late);
+    assert_int_equal(calls, 2);
+    topic_unref(t);
+    fixture_close(s);
+    fs_close(fs);
+}
