@@ -26,6 +26,7 @@ void commit_free(struct commit *c) {
 }
 
 void commit_keep(struct commit *c) { c->keep = true; }
+void commit_set_chain(struct commit *c, struct commit_chain *chain) { c->chain = chain; }
 
 size_t commit_bytes(const struct commit *c) { return c->bytes; }
 size_t commit_appends(const struct commit *c) { return c->n; }
@@ -43,7 +44,6 @@ static struct append *add(struct commit *c, struct partition *p, struct buf *byt
     *bytes = (struct buf){0};
     topic_ref(p->topic);
     c->bytes += a->bytes.n;
-    if (!topic_internal(p->topic)) c->internal_only = false;
     return a;
 }
 
@@ -73,6 +73,7 @@ int commit_append(struct commit *c, struct partition *p, struct buf *bytes, bool
     if (check_times(p, st, &h, err)) return -1;
     add(c, p, bytes, &h);
     c->markers_only = false;
+    if (!topic_internal(p->topic)) c->internal_only = false;
     return 0;
 }
 
@@ -95,6 +96,7 @@ void commit_refuse(struct commit *c, const struct err *why) {
     if (c->error) return;
     c->error = xmalloc(sizeof(*c->error));
     *c->error = *why;
+    if (c->chain && !c->chain->failed) *c->chain = (struct commit_chain){true, *why};
 }
 
 // A kept one that failed may be on its way again before done returns.
@@ -140,6 +142,7 @@ void store_commit(struct store *s, struct commit *c, bool nowait, commit_done *d
     c->results = c->n == 1 ? &c->one_result : xcalloc(c->n ? c->n : 1, sizeof(*c->results));
     c->queued_ns = s->clock->mono_ns(s->clock);
     if (!check_commit(s, c, &err) && !enqueue(s, c, nowait, &err)) return;
+    c->chain = NULL; // refused before the flusher saw it
     commit_refuse(c, &err);
     commit_answer(c);
 }

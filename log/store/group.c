@@ -295,6 +295,10 @@ static uint64_t inline_bytes(const struct store *s, const struct commit *c) {
 enum group_verdict group_add(struct group *g, struct commit *c, struct err *err) {
     uint64_t most = journal_frame_max(g->s->journal), data = inline_bytes(g->s, c);
     uint64_t records = FRAME_HEADER + (g->step_count + 2 * c->n) * STEP_BYTES;
+    if (c->chain && c->chain->failed) {
+        *err = c->chain->err;
+        return GROUP_REFUSED;
+    }
     if (records + g->inline_bytes + data > most) {
         if (g->step_count) return GROUP_FULL;
         g->pointed = true;

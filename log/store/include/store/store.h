@@ -176,7 +176,7 @@ int commit_append(struct commit *c, struct partition *p, struct buf *bytes, bool
 // Adds a transaction's end marker (COMMIT or ABORT) for producer id and epoch.
 int commit_marker(struct commit *c, struct partition *p, int64_t producer_id, int16_t producer_epoch, bool commit_txn, int32_t coordinator_epoch, struct err *err) MUST_USE;
 // Commits of one chain stand or fall in their order: once one failed, every later one of the chain fails with the same error, also those
-// that were queued before it was known. Only the flusher writes it. The caller's memory, zero at first, lives until all its commits are done.
+// that were queued before it was known (one refused at once, by store_commit itself, does not count). Only the flusher writes it. The caller's memory, zero at first, lives until all its commits are done.
 struct commit_chain { bool failed; struct err err; };
 void commit_set_chain(struct commit *c, struct commit_chain *chain);
 size_t commit_bytes(const struct commit *c);
