@@ -26,6 +26,7 @@ struct commit {
     void *arg;
     int64_t queued_ns;
     bool keep;                       // the caller's again when it fails
+    struct commit_chain *chain;      // may be NULL; the flusher's to read and write
     bool markers_only, internal_only; // may use more of the reserve
     struct append one;               // room for the usual number
     struct append_result one_result;
