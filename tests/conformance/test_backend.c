@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "base/thread.h"
 
+enum { BIG = 1000000 }; // bytes of a value: just below the default max.message.bytes
+
 // ── helpers ──
 
 struct answer {
@@ -331,8 +333,8 @@ CASE(commits_are_pipelined_and_end_in_order) {
 CASE(a_commit_larger_than_a_frame_is_still_atomic) {
     make_topic(b, "t", 2);
     struct producer *p = make_producer(b, "id");
-    char *big = xcalloc(1, (1 << 20) + 1);
-    memset(big, 'x', 1 << 20);
+    char *big = xcalloc(1, BIG + 1);
+    memset(big, 'x', BIG);
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 40; i++) add(b, p, "t", i % 2, "k", big);
         struct consumer *c = from_beginning(b, "t");
@@ -348,7 +350,7 @@ CASE(a_commit_larger_than_a_frame_is_still_atomic) {
             assert_int_equal(a.code, ERR_NONE);
             struct buf got = {0};
             read_text(b, c, 40, &got);
-            assert_true(got.n > 40u << 20);
+            assert_true(got.n > 40u * BIG);
             buf_done(&got);
             assert_empty(b, c);
         }
@@ -365,8 +367,8 @@ CASE(a_commit_larger_than_a_frame_is_still_atomic) {
 CASE(a_successor_aborts_the_transaction_a_producer_left_open) {
     make_topic(b, "t", 1);
     struct producer *old = make_producer(b, "id");
-    char *big = xcalloc(1, (1 << 20) + 1);
-    memset(big, 'x', 1 << 20);
+    char *big = xcalloc(1, BIG + 1);
+    memset(big, 'x', BIG);
     for (int i = 0; i < 40; i++) add(b, old, "t", 0, "k", big);
     struct producer *fresh = make_producer(b, "id");
     add(b, fresh, "t", 0, "k", "next");
