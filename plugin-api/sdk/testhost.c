@@ -32,13 +32,43 @@ int testhost_failf(struct testhost *t, int fail_class, const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    t->host.ops->fail(&t->host, fail_class, text, NULL, 0);
+    pthread_mutex_lock(&t->in->lock);
+    t->failure.fail_class = fail_class;
+    snprintf(t->failure.text, sizeof t->failure.text, "%s", text);
+    t->failure.hint[0] = 0;
+    t->failure.count++;
+    pthread_mutex_unlock(&t->in->lock);
     return -1;
 }
 
+/* ── the rules of host.h ── */
+static void violated(struct testhost_int *in, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void violated(struct testhost_int *in, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    pthread_mutex_lock(&in->lock);
+    if (!in->violation[0]) vsnprintf(in->violation, sizeof in->violation, fmt, ap);
+    pthread_mutex_unlock(&in->lock);
+    va_end(ap);
+}
+/* [any] functions, until close returns. */
+static void any_thread(struct cn_host *h, const char *name) {
+    if (atomic_load(&testhost_of(h)->in->life) == LIFE_CLOSED) violated(testhost_of(h)->in, "%s was called after close returned", name);
+}
+static void task_thread(struct cn_host *h, const char *name) {
+    any_thread(h, name);
+    if (!pthread_equal(pthread_self(), testhost_of(h)->in->thread))
+        violated(testhost_of(h)->in, "%s was called from a thread of the plugin's own", name);
+}
+static int made_of(const char *z, const char *set) { return z && *z && strspn(z, set) == strlen(z); }
+void testhost_any_thread(struct cn_host *h, const char *name) { any_thread(h, name); }
+const char *testhost_violation(struct testhost *t) { return t->in->violation; }
+
 /* ── the host's functions ── */
 static int host_config(struct cn_host *h, const char *option, struct cn_option_value *ret) {
-    const struct cn_option_value *v = option_set_get(&testhost_of(h)->in->options, option);
+    const struct cn_option_value *v;
+    task_thread(h, "config");
+    v = option_set_get(&testhost_of(h)->in->options, option);
     if (!v) return -1;
     *ret = *v;
     return 0;
@@ -50,7 +80,12 @@ static uint32_t host_task_count(struct cn_host *h) { return testhost_of(h)->in->
 static void host_log(struct cn_host *h, int level, const char *text, const struct cn_log_field *fields, uint32_t n) {
     struct testhost_int *in = testhost_of(h)->in;
     char line[4096];
-    size_t at = (size_t)snprintf(line, sizeof line, "%d %s", level, text);
+    size_t at;
+    any_thread(h, "log");
+    if (level != CN_LOG_ERROR && level != CN_LOG_WARN && level != CN_LOG_INFO && level != CN_LOG_DEBUG) violated(in, "log has no level %d", level);
+    for (uint32_t i = 0; i < n; i++)
+        if (!made_of(fields[i].name, "abcdefghijklmnopqrstuvwxyz_")) violated(in, "log field '%s' is not of [a-z_]", fields[i].name);
+    at = (size_t)snprintf(line, sizeof line, "%d %s", level, text);
     for (uint32_t i = 0; i < n && at < sizeof line; i++)
         at += (size_t)snprintf(line + at, sizeof line - at, " %s=%s", fields[i].name, fields[i].value);
     pthread_mutex_lock(&in->lock);
@@ -61,9 +96,12 @@ static void host_log(struct cn_host *h, int level, const char *text, const struc
 }
 static void host_fail(struct cn_host *h, int fail_class, const char *text, const char *hint, uint32_t record) {
     struct testhost *t = testhost_of(h);
+    any_thread(h, "fail");
+    if (fail_class < CN_FAIL_TRANSIENT || fail_class > CN_FAIL_BUG) violated(t->in, "fail has no class %d", fail_class);
+    if (!text || !*text) violated(t->in, "fail was called without a text");
     pthread_mutex_lock(&t->in->lock);
     t->failure.fail_class = fail_class;
-    snprintf(t->failure.text, sizeof t->failure.text, "%s", text);
+    snprintf(t->failure.text, sizeof t->failure.text, "%s", text ? text : "");
     snprintf(t->failure.hint, sizeof t->failure.hint, "%s", hint ? hint : "");
     t->failure.record = record;
     t->failure.count++;
@@ -71,6 +109,8 @@ static void host_fail(struct cn_host *h, int fail_class, const char *text, const
 }
 static void host_progress(struct cn_host *h, const char *text) {
     struct testhost_int *in = testhost_of(h)->in;
+    any_thread(h, "progress");
+    if (text && strchr(text, '\n')) violated(in, "progress is one line");
     pthread_mutex_lock(&in->lock);
     snprintf(in->progress, sizeof in->progress, "%s", text ? text : "");
     pthread_mutex_unlock(&in->lock);
@@ -78,6 +118,9 @@ static void host_progress(struct cn_host *h, const char *text) {
 static void host_metric(struct cn_host *h, const char *name, int kind, int64_t value) {
     struct testhost_int *in = testhost_of(h)->in;
     size_t i = 0;
+    any_thread(h, "metric");
+    if (!made_of(name, "abcdefghijklmnopqrstuvwxyz0123456789-")) violated(in, "metric name '%s' is not kebab-case", name);
+    if (kind != CN_COUNTER && kind != CN_GAUGE) violated(in, "metric %s has no kind %d", name, kind);
     pthread_mutex_lock(&in->lock);
     while (i < in->metric_n && strcmp(in->metrics[i].name, name) != 0) i++;
     if (i == in->metric_n) {
@@ -107,6 +150,7 @@ static int host_stopping(struct cn_host *h) { return atomic_load(&testhost_of(h)
 static const char *host_spool_dir(struct cn_host *h) {
     struct testhost *t = testhost_of(h);
     const char *tmp = getenv("TMPDIR");
+    task_thread(h, "spool_dir");
     if (t->in->spool) return t->in->spool;
     if (asprintf(&t->in->spool, "%s/connectd-spool-XXXXXX", tmp ? tmp : "/tmp") < 0) abort();
     if (mkdtemp(t->in->spool)) return t->in->spool;
@@ -118,6 +162,7 @@ static const char *host_spool_dir(struct cn_host *h) {
 static int host_spool_account(struct cn_host *h, int64_t delta) {
     struct testhost_int *in = testhost_of(h)->in;
     int rc = -1;
+    any_thread(h, "spool_account");
     pthread_mutex_lock(&in->lock);
     if (delta <= 0 || in->spooled + delta <= in->spool_limit) in->spooled += delta, rc = 0;
     pthread_mutex_unlock(&in->lock);
@@ -130,6 +175,7 @@ static int host_listen(struct cn_host *h, const struct cn_listen *l, int *fds, u
     char error[512];
     size_t i = 0;
     int n;
+    task_thread(h, "listen");
     while (i < in->listen_n && strcmp(in->listens[i].name, l->name) != 0) i++;
     if (i == in->listen_n) {
         in->listens = testhost_grow(in->listens, in->listen_n, &in->listen_cap, sizeof *in->listens);
@@ -153,6 +199,7 @@ static int host_schema_put(struct cn_host *h, const char *name, const void *p, u
     struct testhost *t = testhost_of(h);
     struct testhost_int *in = t->in;
     struct testhost_blob *b = find_blob(in, name);
+    task_thread(h, "schema_put");
     if (n > 1 << 20) return testhost_failf(t, CN_FAIL_BUG, "schema %s: %u bytes are more than 1 MiB", name, n);
     if (!b) {
         in->blobs = testhost_grow(in->blobs, in->blob_n, &in->blob_cap, sizeof *in->blobs);
@@ -168,6 +215,7 @@ static int host_schema_put(struct cn_host *h, const char *name, const void *p, u
 }
 static int64_t host_schema_get(struct cn_host *h, const char *name, void *p, uint32_t max) {
     const struct testhost_blob *b = find_blob(testhost_of(h)->in, name);
+    task_thread(h, "schema_get");
     if (!b || !b->n) return -1;
     memcpy(p, b->p, b->n < max ? b->n : max);
     return b->n;
@@ -291,6 +339,8 @@ static int (*validate_of(const struct testhost_int *in))(struct cn_host *) {
 int testhost_validate(struct testhost *t) {
     struct testhost_int *in = t->in;
     int (*validate)(struct cn_host *);
+    in->thread = pthread_self();
+    if (atomic_load(&in->life) == LIFE_CLOSED) atomic_store(&in->life, LIFE_NEW);
     if (!in->component) return testhost_failf(t, CN_FAIL_CONFIG, "the plugin has no such component");
     if (in->wrong) return testhost_failf(t, CN_FAIL_CONFIG, "%s", in->options.error);
     validate = validate_of(in);
@@ -317,20 +367,25 @@ int testhost_open(struct testhost *t) {
     memset(&t->failure, 0, sizeof t->failure);
     atomic_store(&t->in->stopping, 0);
     testhost_unwake(t);
-    if (testhost_validate(t) != 0 || open_kind(t) != 0) return -1;
-    t->in->is_open = 1;
-    return 0;
+    atomic_store(&t->in->life, LIFE_OPENING);
+    if (testhost_validate(t) == 0 && open_kind(t) == 0) {
+        atomic_store(&t->in->life, LIFE_OPEN);
+        return 0;
+    }
+    atomic_store(&t->in->life, LIFE_CLOSED);
+    return -1;
 }
 void testhost_close(struct testhost *t) {
     struct testhost_int *in = t->in;
-    if (!in->is_open) return;
-    in->is_open = 0;
+    if (atomic_load(&in->life) != LIFE_OPEN) return;
+    in->thread = pthread_self();
     switch (in->component->kind) {
     case CN_SOURCE: in->ops.source.close(t->task); break;
     case CN_SINK: in->ops.sink.close(t->task); break;
     case CN_CONVERTER: in->ops.converter.close(t->task); break;
     default: in->ops.transform.close(t->task); break;
     }
+    atomic_store(&in->life, LIFE_CLOSED);
     t->task = NULL;
     testhost_forget_uncommitted(t);
 }

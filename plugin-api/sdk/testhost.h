@@ -47,6 +47,9 @@ void testhost_verbose(struct testhost *t, int on);                              
 /* Batches over memory of the caller's: `grow` as in struct cn_batch. The region is reset for every batch. */
 void testhost_region(struct testhost *t, void *base, uint32_t cap, int (*grow)(struct cn_batch *, uint32_t), void *owner);
 
+/* Called with every polled batch before the host reads it; it may check it as it likes. */
+void testhost_inspect(struct testhost *t, void (*look)(void *arg), void *arg);
+
 /* ── life ── */
 int testhost_validate(struct testhost *t); /* options and the component's validate: 0 or -1 with t->failure */
 int testhost_check(struct testhost *t);    /* the component's check, 0 without one */
@@ -114,6 +117,9 @@ const char *testhost_progress(struct testhost *t);         /* "" when none; vali
 const char *testhost_spool(struct testhost *t);            /* the folder, or NULL when never asked for */
 int64_t testhost_spooled(struct testhost *t);              /* bytes accounted */
 unsigned testhost_port(struct testhost *t, const char *listen_name); /* the port its socket got, or 0 */
+
+/* The first rule of host.h the plugin broke ("listen was called from a thread of the plugin's own"), "" when none. */
+const char *testhost_violation(struct testhost *t);
 
 /* ── time: real, unless set by hand ── */
 void testhost_time(struct testhost *t, int64_t wall_us);   /* both clocks stand still from here */

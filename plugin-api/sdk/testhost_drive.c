@@ -52,6 +52,11 @@ struct cn_batch *testhost_batch(struct testhost *t) {
     return &t->batch;
 }
 
+void testhost_inspect(struct testhost *t, void (*look)(void *arg), void *arg) {
+    t->in->look = look;
+    t->in->look_arg = arg;
+}
+
 /* ── positions ── */
 static void position_free(struct cn_stored_position *p) {
     free((void *)(uintptr_t)p->partition);
@@ -161,6 +166,7 @@ int testhost_poll(struct testhost *t, uint32_t timeout_ms) {
         testhost_failf(t, CN_FAIL_BUG, "poll returned a batch that did not fit");
         return CN_POLL_FAILED;
     }
+    if (rc != CN_POLL_FAILED && t->in->look) t->in->look(t->in->look_arg);
     if (rc == CN_POLL_OK || rc == CN_POLL_DONE) take_batch(t);
     return rc;
 }
@@ -213,6 +219,7 @@ static void settle_one(struct testhost_int *in, struct testhost_verdict *v, cons
 /* Ranges may be wider than what was put (compacted logs have holes), but must name something. */
 void testhost_settle(struct cn_host *h, const struct cn_verdict *said, uint32_t n) {
     struct testhost_int *in = testhost_of(h)->in;
+    testhost_any_thread(h, "settle");
     pthread_mutex_lock(&in->lock);
     for (uint32_t k = 0; k < n; k++) {
         unsigned hits = 0;
@@ -298,10 +305,20 @@ int64_t testhost_assign(struct testhost *t, const char *topic, int32_t partition
     if (s.offset >= 0) p->next = s.offset;
     return s.offset;
 }
+/* A settlement that still comes for it is a stray one. */
+static void forget_unsettled(struct testhost_int *in, size_t i, const char *topic, int32_t partition) {
+    const struct testhost_verdict *v = &in->verdicts[i];
+    if (v->kind >= 0 || v->partition != partition || strcmp(v->topic, topic) != 0) return;
+    memmove(in->verdicts + i, in->verdicts + i + 1, (--in->verdict_n - i) * sizeof *in->verdicts);
+    in->unsettled--;
+}
 void testhost_revoke(struct testhost *t, const char *topic, int32_t partition) {
     struct cn_sink_partition s = {topic, partition, 0, -1};
     part_of(t->in, topic, partition)->assigned = 0;
     if (t->in->ops.sink.revoke) t->in->ops.sink.revoke(t->task, &s, 1);
+    pthread_mutex_lock(&t->in->lock);
+    for (size_t i = t->in->verdict_n; i-- > 0;) forget_unsettled(t->in, i, topic, partition);
+    pthread_mutex_unlock(&t->in->lock);
 }
 
 /* What put is about to be asked for, and the partitions it has not heard of. */
@@ -317,6 +334,7 @@ static void expect_batch(struct testhost *t) {
         free(topic);
     }
 }
+/* CN_PUT_OK stands for a verdict of every record. */
 static void settle_batch(struct testhost *t) {
     const struct cn_batch *b = &t->batch;
     for (uint32_t i = 0; i < cn_count(b); i++) {

@@ -20,6 +20,8 @@ struct testhost_part { char *topic; int32_t partition; int64_t next; int assigne
 struct testhost_positions { struct cn_stored_position *p; size_t n, cap; }; /* owned texts */
 struct testhost_lines { char **p; size_t n, cap; };
 
+enum life { LIFE_NEW, LIFE_OPENING, LIFE_OPEN, LIFE_CLOSED };
+
 struct testhost_int {
     const struct cn_component *component;
     union {
@@ -32,7 +34,9 @@ struct testhost_int {
     int wrong;                      /* options.error says how */
     char *name;
     uint32_t task_index, task_count;
-    int is_open, is_key, verbose, wake;
+    int is_key, verbose, wake;
+    _Atomic int life;               /* enum life */
+    pthread_t thread;               /* that drives: [task] functions belong to it */
     _Atomic int stopping;
     _Atomic int64_t manual_us;      /* 0: real time */
 
@@ -46,6 +50,7 @@ struct testhost_int {
     struct testhost_verdict *verdicts;
     size_t verdict_n, verdict_cap, unsettled;
     unsigned stray;
+    char violation[256];
 
     char *spool;
     struct testhost_listen *listens;
@@ -61,6 +66,8 @@ struct testhost_int {
     struct testhost_part *parts;
     size_t part_n, part_cap;
 
+    void (*look)(void *arg);        /* at polled batches */
+    void *look_arg;
     uint32_t batch_limit;
     int own_region;                 /* the batch's memory is ours (realloc) */
     void *region;
@@ -73,6 +80,7 @@ struct testhost *testhost_of(struct cn_host *h);
 void *testhost_grow(void *p, size_t n, size_t *cap, size_t item); /* room for item n */
 char *testhost_dup(const char *z);
 int testhost_failf(struct testhost *t, int fail_class, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void testhost_any_thread(struct cn_host *h, const char *name); /* notes a call after close */
 void testhost_unwake(struct testhost *t);
 int testhost_open_source(struct testhost *t);
 void testhost_settle(struct cn_host *h, const struct cn_verdict *v, uint32_t n);
