@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// check: pipeline files as the daemon would read them, with the plugins' own opinion.
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/cmd.h"
+#include "cli/term.h"
+#include "config/check.h"
+#include "plugin/plugins.h"
+#include "runtime/validate.h"
+
+// ── components by name ──
+
+static const struct cn_component *find(void *arg, enum cn_kind kind, const char *name) {
+    const struct component *c;
+    struct err err;
+    return plugins_find(arg, kind, name, &c, &err) == 0 ? &c->view : NULL;
+}
+
+struct naming { enum cn_kind kind; void (*name)(void *to, const char *name); void *to; };
+static int name_components(void *arg, const struct plugin *p) {
+    const struct naming *n = arg;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->components[i].kind == n->kind) n->name(n->to, p->components[i].name);
+    return 0;
+}
+static void each(void *arg, enum cn_kind kind, void (*name)(void *to, const char *name), void *to) {
+    struct naming n = {kind, name, to};
+    plugins_each(arg, name_components, &n);
+}
+
+// ── checking ──
+
+struct checking { bool dial; size_t connectors; };
+static void check_connector(void *arg, const struct connector_config *c, const struct connector_setup *s, struct findings *f) {
+    struct checking *x = arg;
+    x->connectors++;
+    if (connector_validate(c, s, x->dial, f) != 0) return; // said in f
+}
+
+static void check(const struct args *a, const struct worker_config *c, struct checking *x, struct findings *f) {
+    struct plugins *p = cmd_load_plugins(c);
+    struct component_lookup lookup = {find, each, p};
+    struct secret_places secrets = {.secrets_dir = c->secrets_dir};
+    const char *const folder[] = {c->pipelines_dir};
+    struct check_input in = {
+        .files = a->n ? a->words : (const char *const *)folder,
+        .n = a->n ? a->n : 1,
+        .lookup = &lookup,
+        .secrets = x->dial || arg_flag(a, "secrets") ? &secrets : NULL,
+        .default_key_converter = c->key_converter,
+        .default_value_converter = c->value_converter,
+        .worker_props = &c->props,
+    };
+    check_files(&in, f, check_connector, x);
+    plugins_free(p);
+}
+
+static void print(const struct args *a, const struct checking *x, struct findings *f) {
+    struct buf out = {0};
+    struct json_writer w = json_to(&out);
+    if (arg_flag(a, "json")) {
+        json_object(&w);
+        json_ki(&w, "errors", (int64_t)f->errors);
+        json_ki(&w, "connectors", (int64_t)x->connectors);
+        json_key(&w, STR("findings"));
+        findings_json(f, &w);
+        json_object_end(&w);
+        buf_u8(&out, '\n');
+    } else {
+        findings_print(f, &out);
+        if (!f->errors) buf_printf(&out, "%zu connector%s, nothing wrong\n", x->connectors, x->connectors == 1 ? "" : "s");
+    }
+    fwrite(out.p, 1, out.n, stdout);
+    buf_done(&out);
+}
+
+int command_check(const struct args *a) {
+    struct worker_config *c;
+    struct findings f = {0};
+    struct checking x = {.dial = arg_flag(a, "connect")};
+    int code = cmd_load_config(a, &c);
+    if (code) return code;
+    check(a, c, &x, &f);
+    findings_sort(&f);
+    print(a, &x, &f);
+    code = f.errors ? EXIT_BAD_CONFIG : EXIT_OK;
+    findings_done(&f);
+    worker_config_free(c);
+    return code;
+}

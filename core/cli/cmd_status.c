@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// status, reload, pause, resume, stop, restart: what the worker does, for people.
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/client.h"
+#include "cli/cmd.h"
+#include "cli/term.h"
+
+static enum colour state_colour(const char *state) {
+    static const struct { const char *state; enum colour colour; } rows[] = {
+        {"RUNNING", GREEN}, {"COMPLETED", GREEN}, {"FAILED", RED}, {"RESTARTING", YELLOW}, {"PAUSED", YELLOW}, {"STOPPED", YELLOW}};
+    for (size_t i = 0; i < countof(rows); i++)
+        if (strcmp(rows[i].state, state) == 0) return rows[i].colour;
+    return PLAIN;
+}
+
+// ── a connector's line ──
+
+// Its own state, unless a task's is worse: RUNNING 2/3 where one has failed.
+static void put_state(const struct doc_node *c, struct buf *out) {
+    const struct doc_node *tasks = doc_get(c, "tasks");
+    size_t n = doc_count(tasks), same = 0;
+    const char *state = doc_text(c, "state", "?");
+    const char *worst = state;
+    DOC_EACH(t, tasks) {
+        const char *s = doc_text(t, "state", "?");
+        if (strcmp(s, state) == 0) same++;
+        else if (strcmp(worst, "FAILED") != 0) worst = s;
+    }
+    buf_putz(out, worst);
+    if (n > 1) buf_printf(out, " %zu/%zu", worst == state ? same : n - same, n);
+}
+
+static int64_t sum_metric(const struct doc_node *c, const char *name) {
+    int64_t sum = -1;
+    DOC_EACH(t, doc_get(c, "tasks")) {
+        int64_t v = doc_int(doc_get(t, "metrics"), name, -1);
+        if (v >= 0) sum = (sum < 0 ? 0 : sum) + v;
+    }
+    return sum;
+}
+
+static void put_sum(const struct doc_node *c, const char *name, struct buf *out) {
+    int64_t v = sum_metric(c, name);
+    if (v < 0) buf_putz(out, "-");
+    else term_count(out, v);
+}
+
+// The first task that has something to say.
+static void put_news(const struct doc_node *c, struct buf *out) {
+    DOC_EACH(t, doc_get(c, "tasks")) {
+        const struct doc_node *blocked = doc_get(t, "blocked"), *hung = doc_get(t, "hung");
+        const char *trace = doc_text(t, "trace", NULL), *progress = doc_text(t, "progress", NULL);
+        if (trace) buf_printf(out, "%.*s", (int)strcspn(trace, "\n"), trace);
+        else if (hung) buf_printf(out, "hangs in %s for %s s", doc_text(hung, "call", "?"), doc_text(hung, "seconds", "?"));
+        else if (blocked) buf_printf(out, "blocked: %s", doc_text(blocked, "reason", "?"));
+        else if (progress) buf_putz(out, progress);
+        if (out->n) return;
+    }
+    const char *trace = doc_text(c, "trace", NULL);
+    if (trace) buf_printf(out, "%.*s", (int)strcspn(trace, "\n"), trace);
+}
+
+static void put_row(struct table *t, const struct doc_node *c) {
+    struct buf state = {0}, records = {0}, lag = {0}, news = {0};
+    bool source = strcmp(doc_text(c, "type", ""), "source") == 0;
+    put_state(c, &state);
+    put_sum(c, source ? "source-record-write-total" : "sink-record-send-total", &records);
+    if (source) buf_putz(&lag, "-");
+    else put_sum(c, "sink-record-lag-max", &lag);
+    put_news(c, &news);
+    _cleanup_free_ char *word = str_dup(str_first(buf_str(&state), str_find(buf_str(&state), ' ', 0)));
+    table_cell(t, BOLD, "%s", doc_text(c, "name", "?"));
+    table_cell(t, PLAIN, "%s", doc_text(c, "type", "?"));
+    table_cell(t, PLAIN, "%s", doc_text(c, "plugin", doc_text(c, "connector", "?")));
+    table_cell(t, state_colour(word), "%s", buf_cstr(&state));
+    table_cell(t, PLAIN, "%s", buf_cstr(&records));
+    table_cell(t, PLAIN, "%s", buf_cstr(&lag));
+    table_cell(t, PLAIN, "%s", buf_cstr(&news));
+    buf_done(&state);
+    buf_done(&records);
+    buf_done(&lag);
+    buf_done(&news);
+}
+
+// ── below the table ──
+
+static void show_failures(const struct doc_node *connectors) {
+    DOC_EACH(c, connectors) DOC_EACH(t, doc_get(c, "tasks")) {
+        const char *trace = doc_text(t, "trace", NULL), *hint = doc_text(t, "hint", NULL);
+        if (!trace || (!strchr(trace, '\n') && !hint)) continue;
+        printf("\n%s%s/%s%s %s\n", term_colour(stdout, RED), doc_text(c, "name", "?"), doc_text(t, "id", "0"), term_colour(stdout, PLAIN), trace);
+        if (hint) printf("  hint: %s\n", hint);
+    }
+}
+
+static void show_refused(const struct doc_node *refused) {
+    DOC_EACH(r, refused) {
+        printf("\n%srefused%s %s\n", term_colour(stdout, RED), term_colour(stdout, PLAIN), doc_text(r, "file", "?"));
+        DOC_EACH(f, doc_get(r, "findings")) {
+            printf("  %s:%s: %s\n", doc_text(f, "line", "0"), doc_text(f, "column", "0"), doc_text(f, "message", "?"));
+            if (doc_text(f, "hint", NULL)) printf("    hint: %s\n", doc_text(f, "hint", ""));
+        }
+        if (doc_text(r, "error", NULL)) printf("  %s\n", doc_text(r, "error", ""));
+    }
+}
+
+static void show_orphaned(const struct doc_node *orphaned) {
+    DOC_EACH(o, orphaned)
+        printf("\n%sorphaned%s %s: no file defines it any more, its offsets are kept; to remove them: %s\n", term_colour(stdout, YELLOW),
+               term_colour(stdout, PLAIN), doc_text(o, "name", "?"), doc_text(o, "remove", "connectd offsets reset NAME"));
+}
+
+static void show_metrics(const struct doc_node *connectors) {
+    DOC_EACH(c, connectors) DOC_EACH(t, doc_get(c, "tasks")) {
+        printf("\n%s/%s\n", doc_text(c, "name", "?"), doc_text(t, "id", "0"));
+        DOC_EACH(m, doc_get(t, "metrics")) printf("  %-40s %s\n", m->key.p, m->text.p ? m->text.p : "");
+    }
+}
+
+static void show_head(const struct doc_node *s, size_t n) {
+    struct buf up = {0};
+    term_since(&up, doc_int(s, "uptime_ms", 0));
+    printf("connectd %s, pid %s, up %s, data in %s\n", doc_text(s, "version", "?"), doc_text(s, "pid", "?"), buf_cstr(&up), doc_text(s, "data", "?"));
+    if (!n) printf("no connectors\n");
+    buf_done(&up);
+}
+
+static void show_status(const struct args *a, const struct doc_node *s) {
+    static const char *const headings[] = {"CONNECTOR", "TYPE", "PLUGIN", "STATE", "RECORDS", "LAG", ""};
+    const struct doc_node *connectors = doc_get(s, "connectors");
+    struct table t;
+    if (arg_flag(a, "quiet")) return;
+    if (arg_flag(a, "names")) {
+        DOC_EACH(c, connectors) printf("%s\n", doc_text(c, "name", ""));
+        return;
+    }
+    show_head(s, doc_count(connectors));
+    if (doc_count(connectors)) {
+        table_init(&t, countof(headings), headings);
+        DOC_EACH(c, connectors) put_row(&t, c);
+        table_print(&t, stdout);
+    }
+    show_failures(connectors);
+    show_refused(doc_get(s, "refused"));
+    show_orphaned(doc_get(s, "orphaned"));
+    if (arg_flag(a, "verbose")) show_metrics(connectors);
+}
+
+// One connector alone, as if it were all.
+static void show_connector(const struct args *a, const struct doc_node *c) {
+    struct doc_node list = {.kind = JSON_ARRAY, .first = (struct doc_node *)(uintptr_t)c};
+    static const char *const headings[] = {"CONNECTOR", "TYPE", "PLUGIN", "STATE", "RECORDS", "LAG", ""};
+    struct table t;
+    table_init(&t, countof(headings), headings);
+    put_row(&t, c);
+    table_print(&t, stdout);
+    show_failures(&list);
+    show_metrics(&list);
+}
+
+int command_status(const struct args *a) {
+    struct client c;
+    client_begin(&c, a, a->n ? "connector" : "status");
+    if (a->n) json_kz(&c.request, "connector", a->words[0]);
+    return client_show(&c, a->n ? show_connector : show_status);
+}
+
+// ── reload ──
+
+static void show_report(const struct args *a, const struct doc_node *report) {
+    size_t changed = 0;
+    DOC_EACH(c, doc_get(report, "changes")) {
+        const char *what = doc_text(c, "change", "?"), *detail = doc_text(c, "detail", NULL);
+        const char *name = doc_text(c, "connector", doc_text(c, "file", "?"));
+        if (strcmp(what, "unchanged") == 0) continue;
+        changed++;
+        printf("%s%-10s%s %s\n", term_colour(stdout, strcmp(what, "refused") == 0 ? RED : GREEN), what, term_colour(stdout, PLAIN), name);
+        if (detail) printf("%s\n", detail);
+    }
+    if (!changed) printf("nothing has changed\n");
+}
+
+int command_reload(const struct args *a) {
+    struct client c;
+    client_begin(&c, a, "reload");
+    return client_show(&c, show_report);
+}
+
+// ── pause, resume, stop, restart ──
+
+static void show_target(const struct args *a, const struct doc_node *answer) {
+    printf("%s %s\n", doc_text(answer, "connector", "?"), doc_text(answer, "state", "?"));
+}
+
+int command_target(const struct args *a) {
+    int worst = EXIT_OK;
+    for (size_t i = 0; i < a->n; i++) {
+        struct client c;
+        struct str rest = str_of(a->words[i]), name, task;
+        bool restart = strcmp(a->command->name, "restart") == 0;
+        int64_t id;
+        client_begin(&c, a, a->command->name);
+        str_split(&rest, '/', &name);
+        json_ks(&c.request, "connector", name);
+        if (restart && str_split(&rest, '/', &task) && str_to_i64(task, &id)) json_ki(&c.request, "task", id);
+        if (restart) json_kb(&c.request, "only_failed", arg_flag(a, "only-failed"));
+        int code = client_show(&c, show_target);
+        if (code) worst = code;
+    }
+    return worst;
+}
