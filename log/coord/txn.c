@@ -59,6 +59,8 @@ struct txn {
     _Atomic uint64_t bytes; // of the open transaction; read by txns_each
     _Atomic int64_t start_ms;
     _Atomic uint32_t open_parts;
+    _Atomic int status;     // of the last durable state record
+    const struct commit *ending; // the commit txn_end went into, until it is submitted
     struct commit_chain chain;
     pthread_mutex_t lock;   // guards all below
     pthread_cond_t idle;
@@ -271,7 +273,8 @@ int txns_each(struct txns *t, int (*each)(void *arg, const struct txn_state *s),
     for (size_t i = 0; i < t->states.n; i++) {
         const struct state *s = sorted[i]->value;
         struct txn *x = s->live;
-        struct txn_state a = {sorted[i]->key.p, s->producer_id, s->epoch, txn_status_name(s->status), 0, 0, s->start_ms};
+        enum txn_status status = x ? (enum txn_status)atomic_load(&x->status) : s->status;
+        struct txn_state a = {sorted[i]->key.p, s->producer_id, s->epoch, txn_status_name(status), 0, 0, s->start_ms};
         if (x && (a.partitions = atomic_load(&x->open_parts))) {
             a.status = txn_status_name(TXN_ONGOING);
             a.bytes = atomic_load(&x->bytes);
@@ -357,6 +360,7 @@ int txn_init(struct txns *t, const char *id, struct txn **ret, struct err *err) 
     x->id = xstrdup(id);
     x->producer_id = s->producer_id;
     x->epoch = s->epoch;
+    atomic_store(&x->status, s->status);
     pthread_mutex_init(&x->lock, NULL);
     pthread_cond_init(&x->idle, NULL);
     s->live = x;
@@ -377,6 +381,7 @@ static int next_own_epoch(struct txn *x, struct err *err) {
     if (next_epoch(x->t, x->id, s, TXN_COMPLETE_ABORT, err) < 0) return err_wrap(err, "transactional id %s", x->id);
     x->producer_id = s->producer_id;
     x->epoch = s->epoch;
+    atomic_store(&x->status, s->status);
     return 0;
 }
 
@@ -414,7 +419,10 @@ void txn_close(struct txn *x) {
     if (x->ever && left_open(x) && next_own_epoch(x, &ignored) < 0) {}
     pthread_mutex_lock(&x->t->lock);
     struct state *s = map_get(&x->t->states, str_of(x->id));
-    if (s && s->live == x) s->live = NULL;
+    if (s && s->live == x) {
+        s->live = NULL;
+        s->status = (enum txn_status)atomic_load(&x->status);
+    }
     pthread_mutex_unlock(&x->t->lock);
     forget_parts(x);
     free(x->parts);
@@ -477,6 +485,7 @@ int txn_end(struct txn *x, struct commit *c, struct err *err) {
     }
     struct txn_value v = state_value(x->t, x->producer_id, x->epoch, TXN_COMPLETE_COMMIT, atomic_load(&x->start_ms));
     if (append_state(x->t, c, x->id, &v, err) < 0) return -1;
+    x->ending = c;
     atomic_store(&x->open_parts, 0);
     atomic_store(&x->bytes, 0);
     return 0;
@@ -484,6 +493,7 @@ int txn_end(struct txn *x, struct commit *c, struct err *err) {
 
 struct submitted {
     struct txn *x;
+    bool ends;
     commit_done *done;
     void *arg;
 };
@@ -491,6 +501,7 @@ struct submitted {
 static void submitted_done(void *arg, const struct err *err, const struct append_result *results, size_t n) {
     struct submitted *s = arg;
     struct txn *x = s->x;
+    if (s->ends && !err) atomic_store(&x->status, TXN_COMPLETE_COMMIT);
     if (s->done) s->done(s->arg, err, results, n);
     free(s);
     LOCK_SCOPE(&x->lock);
@@ -500,7 +511,8 @@ static void submitted_done(void *arg, const struct err *err, const struct append
 
 void txn_submit(struct txn *x, struct commit *c, bool nowait, commit_done *done, void *arg) {
     struct submitted *s = xmalloc(sizeof(*s));
-    *s = (struct submitted){x, done, arg};
+    *s = (struct submitted){x, c == x->ending, done, arg};
+    x->ending = NULL;
     pthread_mutex_lock(&x->lock);
     x->under_way++;
     commit_set_chain(c, x->dead.failed ? &x->dead : &x->chain);

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// Group offsets: committed alone and with other data, back after a kill, deleted, listed; records that are none of ours.
+#include "coord/offsets.h"
+
+#include "coord/records.h"
+#include "fixture.h"
+
+static struct offsets *open_offsets(struct store *s) {
+    struct offsets *o;
+    struct err err;
+    assert_ok(offsets_open(s, &clock_real, 8, &o, &err), err);
+    return o;
+}
+static void commit(struct offsets *o, const char *group, const char *topic, int32_t partition, int64_t offset) {
+    struct err err;
+    const struct group_offset one = {.topic = topic, .partition = partition, .offset = offset, .leader_epoch = -1, .metadata = STR("m")};
+    assert_ok(offsets_commit(o, group, &one, 1, &err), err);
+}
+static int print(void *arg, const struct group_offset *g) {
+    buf_printf(arg, "%s-%d=%lld/%d/%.*s ", g->topic, g->partition, (long long)g->offset, g->leader_epoch, STR_FMT(g->metadata));
+    return 0;
+}
+static int print_group(void *arg, const char *group) {
+    buf_printf(arg, "%s ", group);
+    return 0;
+}
+static void assert_group(struct offsets *o, const char *group, const char *want) {
+    struct buf b = {0};
+    offsets_each(o, group, print, &b);
+    assert_buf(&b, want);
+    buf_done(&b);
+}
+static void assert_groups(struct offsets *o, const char *want) {
+    struct buf b = {0};
+    offsets_groups(o, print_group, &b);
+    assert_buf(&b, want);
+    buf_done(&b);
+}
+
+TEST(offsets_are_answered_listed_and_back_after_a_kill) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct offsets *o = open_offsets(s);
+    assert_null(topic_get(s, OFFSETS_TOPIC)); // made by the first commit
+    assert_int_equal(offsets_get(o, "g", "t", 0), -1);
+    commit(o, "g", "t", 0, 5);
+    commit(o, "g", "t", 10, 6);
+    commit(o, "g", "t", 2, 7);
+    commit(o, "g", "s", 0, 8);
+    commit(o, "a", "t", 0, 9);
+    commit(o, "g", "t", 0, 50);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(offsets_get(o, "g", "t", 0), 50);
+        assert_int_equal(offsets_get(o, "a", "t", 0), 9);
+        assert_int_equal(offsets_get(o, "a", "t", 1), -1);
+        assert_group(o, "g", "s-0=8/-1/m t-0=50/-1/m t-2=7/-1/m t-10=6/-1/m ");
+        assert_group(o, "none", "");
+        assert_groups(o, "a g ");
+        if (round) break;
+        struct fs *copy = fs_mem_clone(fs);
+        offsets_close(o);
+        fixture_close(s);
+        fs_close(fs);
+        s = fixture_open(fs = copy);
+        o = open_offsets(s);
+    }
+    struct topic *t = topic_get(s, OFFSETS_TOPIC);
+    assert_int_equal(topic_partitions(t), 8);
+    assert_true(topic_internal(t));
+    topic_unref(t);
+    assert_int_equal(fixture_offsets(s, OFFSETS_TOPIC, coord_partition(STR("g"), 8)).high_watermark > 0, 1);
+    offsets_close(o);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(offsets_become_durable_with_the_commit_they_ride_in) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct offsets *o = open_offsets(s);
+    struct offsets_change *ch;
+    struct err err;
+    const struct group_offset one = {.topic = "t", .offset = 3, .leader_epoch = 4};
+    fixture_topic(s, "dead", 1, NULL, NULL);
+    struct topic *t = topic_get(s, "dead");
+    struct buf b = fixture_text("letter");
+    struct commit *c = commit_new(s);
+    assert_ok(commit_append(c, topic_partition(t, 0), &b, true, &err), err);
+    assert_ok(offsets_append(o, c, "g", &one, 1, &ch, &err), err);
+    assert_int_equal(offsets_get(o, "g", "t", 0), -1);
+    assert_ok(store_commit_wait(s, c, NULL, &err), err);
+    offsets_settle(ch, NULL);
+    assert_group(o, "g", "t-0=3/4/ ");
+    c = commit_new(s);
+    assert_ok(offsets_append(o, c, "g", &one, 0, &ch, &err), err); // nothing
+    assert_null(ch);
+    assert_int_equal(commit_appends(c), 0);
+    commit_free(c);
+    topic_unref(t);
+    offsets_close(o);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(deleted_offsets_and_groups_stay_deleted) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct offsets *o = open_offsets(s);
+    struct err err;
+    commit(o, "g", "t", 0, 5);
+    commit(o, "g", "t", 1, 6);
+    commit(o, "h", "t", 0, 7);
+    commit(o, "g", "t", 0, -1);
+    assert_group(o, "g", "t-1=6/-1/m ");
+    assert_ok(offsets_delete_group(o, "g", &err), err);
+    assert_fails(offsets_delete_group(o, "g", &err), err, ERR_NOT_FOUND);
+    assert_groups(o, "h ");
+    offsets_close(o);
+    s = fixture_reopen(s, &fs);
+    o = open_offsets(s);
+    assert_groups(o, "h ");
+    offsets_close(o);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(wrong_commits_are_refused_whole) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct offsets *o = open_offsets(s);
+    struct err err;
+    struct buf large = {0};
+    buf_fill(&large, 'm', 4097);
+    const struct group_offset list[] = {{.topic = "t", .offset = 1}, {.topic = "t", .partition = 1, .offset = 1, .metadata = buf_str(&large)}};
+    const struct group_offset negative = {.topic = "t", .partition = -1, .offset = 1};
+    assert_fails(offsets_commit(o, "g", list, 2, &err), err, ERR_TOO_LARGE);
+    assert_fails(offsets_commit(o, "", list, 1, &err), err, ERR_INVALID);
+    assert_fails(offsets_commit(o, "g", &negative, 1, &err), err, ERR_INVALID);
+    assert_groups(o, "");
+    buf_done(&large);
+    offsets_close(o);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+static void append_raw(struct store *s, struct str key, struct str value) {
+    struct topic *t = topic_get(s, OFFSETS_TOPIC);
+    struct buf b = {0};
+    struct batch_builder w;
+    struct err err;
+    struct commit *c = commit_new(s);
+    batch_begin(&w, &b, CODEC_NONE);
+    batch_add(&w, 0, key, value, NULL, 0);
+    assert_ok(batch_end(&w, &err), err);
+    assert_ok(commit_append(c, topic_partition(t, 0), &b, true, &err), err);
+    assert_ok(store_commit_wait(s, c, NULL, &err), err);
+    topic_unref(t);
+}
+
+TEST(group_records_and_later_versions_are_passed_over_and_rubbish_is_counted) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct offsets *o = open_offsets(s);
+    commit(o, "g", "t", 0, 5);
+    append_raw(s, str_make("\0\2\0\1g", 5), (struct str){NULL, 0}); // a group's tombstone
+    append_raw(s, str_make("\0\7later", 7), STR("x"));
+    append_raw(s, str_make("\0\1\0\5cut", 7), STR("x"));
+    append_raw(s, str_make("\0\1\0\1g\0\1t\0\0\0\0", 12), STR("bad value"));
+    offsets_close(o);
+    s = fixture_reopen(s, &fs);
+    o = open_offsets(s);
+    assert_int_equal(offsets_skipped(o), 2);
+    assert_groups(o, "g ");
+    offsets_close(o);
+    fixture_close(s);
+    fs_close(fs);
+}
