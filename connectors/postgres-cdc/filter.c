@@ -61,8 +61,8 @@ void filter_free(struct filter *f) {
     free(f);
 }
 
-int filter_match(const struct filter *f, const char *name) {
+int filter_rank(const struct filter *f, const char *name) {
     for (uint32_t i = 0; f && i < f->n; i++)
-        if (pcre2_match(f->codes[i], (PCRE2_SPTR)name, strlen(name), 0, 0, f->match, NULL) >= 0) return 1;
-    return 0;
+        if (pcre2_match(f->codes[i], (PCRE2_SPTR)name, strlen(name), 0, 0, f->match, NULL) >= 0) return (int)i;
+    return -1;
 }

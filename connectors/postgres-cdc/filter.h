@@ -15,8 +15,9 @@ int filter_new(const struct cn_list *list, struct filter **ret, char *error, siz
 /* The same for one expression. */
 int filter_new_one(const char *pattern, struct filter **ret, char *error, size_t cap);
 void filter_free(struct filter *f);
-/* Whether any expression matches the whole name. A NULL filter matches nothing. */
-int filter_match(const struct filter *f, const char *name);
+/* The index of the first expression that matches the whole name, or -1. A NULL filter matches nothing. */
+int filter_rank(const struct filter *f, const char *name);
+static inline int filter_match(const struct filter *f, const char *name) { return filter_rank(f, name) >= 0; }
 /* The usual pair: in `include` (or that is NULL) and not in `exclude`. */
 static inline int filter_selects(const struct filter *include, const struct filter *exclude, const char *name) {
     return (!include || filter_match(include, name)) && !filter_match(exclude, name);

@@ -22,7 +22,7 @@ static const char *const interval_modes[] = {"numeric", "string", NULL};
 static const char *const binary_modes[] = {"bytes", "base64", "base64-url-safe", "hex", NULL};
 static const char *const hstore_modes[] = {"json", "map", NULL};
 
-const struct cn_option postgres_options[] = {
+const struct cn_option postgres_options[POSTGRES_OPTION_COUNT] = {
     CN_STR("database.hostname", O, hostname, NULL, CN_OPT_REQUIRED, CONNECTION,
            "Host name or address of the server; a path is the folder of its Unix socket."),
     CN_INT("database.port", O, port, "5432", 1, 65535, 0, CONNECTION, "Port of the server."),
@@ -186,7 +186,6 @@ const struct cn_option postgres_options[] = {
     CN_IGNORED("executor.shutdown.timeout.ms", "connectd's own shutdown timeout counts"),
     CN_IGNORED("create.slot.command.timeout", "creating a slot waits for running transactions, as long as it takes"),
 };
-const uint32_t postgres_option_count = sizeof postgres_options / sizeof postgres_options[0];
 
 void options_slot_name(const char *connector, char out[64]) {
     size_t n = (size_t)snprintf(out, 64, "connectd_%s", connector);
@@ -270,7 +269,7 @@ static int bind_names(struct cn_host *h, struct options *o) {
 
 int options_bind(struct cn_host *h, struct options *o) {
     memset(o, 0, sizeof *o);
-    if (cn_options_bind(h, postgres_options, postgres_option_count, o) != 0) return -1;
+    if (cn_options_bind(h, postgres_options, POSTGRES_OPTION_COUNT, o) != 0) return -1;
     if (check_fixed(h, o) != 0 || check_pairs(h, o) != 0 || bind_skipped(h, o) != 0 || bind_names(h, o) != 0) return -1;
     if (!*o->prefix) return cn_failf(h, CN_FAIL_CONFIG, NULL, "topic.prefix: is empty");
     if (o->read_only) o->publication_mode = PUBLICATION_DISABLED;

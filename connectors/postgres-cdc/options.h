@@ -45,8 +45,8 @@ struct options {
 
 enum { OP_CREATE = 1, OP_UPDATE = 2, OP_DELETE = 4, OP_TRUNCATE = 8 };
 
-extern const struct cn_option postgres_options[];
-extern const uint32_t postgres_option_count;
+#define POSTGRES_OPTION_COUNT 123
+extern const struct cn_option postgres_options[POSTGRES_OPTION_COUNT];
 
 /* Reads and checks all options: 0, or -1 after cn_host.fail. Does not dial. */
 int options_bind(struct cn_host *h, struct options *o);
