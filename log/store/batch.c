@@ -115,15 +115,22 @@ int record_iter_init(struct record_iter *it, const void *p, size_t n, struct buf
     return 0;
 }
 
+// Most varints of a record are one byte.
+static inline int64_t take_varint(struct cur *c) {
+    if (c->bad || c->p == c->end || *c->p >= 0x80) return cur_varint(c);
+    uint8_t v = *c->p++;
+    return (v >> 1) ^ -(v & 1);
+}
+
 // Bytes with a varint length, -1 is null.
-static struct str take_nullable(struct cur *c) {
-    int64_t n = cur_varint(c);
+static inline struct str take_nullable(struct cur *c) {
+    int64_t n = take_varint(c);
     if (n == -1) return (struct str){NULL, 0};
     return cur_bytes(c, cur_count(c, n, 1));
 }
 
 static bool take_header(struct cur *c, struct record_header *ret) {
-    int64_t name_n = cur_varint(c);
+    int64_t name_n = take_varint(c);
     struct str name = cur_bytes(c, cur_count(c, name_n, 1)), value = take_nullable(c);
     if (c->bad) return false;
     *ret = (struct record_header){name, value, value.p == NULL};
@@ -141,13 +148,13 @@ static int malformed(const struct record_iter *it, const char *what, struct err 
 
 int record_iter_next(struct record_iter *it, struct record *ret, struct err *err) {
     if (it->left == 0) return cur_done(&it->at) ? 0 : malformed(it, "bytes after the last record", err);
-    int64_t length = cur_varint(&it->at);
+    int64_t length = take_varint(&it->at);
     struct cur c = cur_str(cur_bytes(&it->at, cur_count(&it->at, length, 1)));
     cur_u8(&c); // attributes: unused
-    int64_t ts_delta = cur_varint(&c), delta = cur_varint(&c);
+    int64_t ts_delta = take_varint(&c), delta = take_varint(&c);
     struct record r = {.key = take_nullable(&c)};
     r.value = take_nullable(&c);
-    int64_t headers = cur_varint(&c);
+    int64_t headers = take_varint(&c);
     r.header_count = cur_count(&c, headers, 2);
     r.headers = c;
     struct record_header skipped;
