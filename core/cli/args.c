@@ -60,7 +60,7 @@ static int option_add(struct args *a, const struct cli_option *o, const char *te
     return 0;
 }
 
-struct line { int argc; char **argv; int at; };
+struct line { int argc; const char *const *argv; int at; };
 
 static int option_value(struct args *a, struct line *l, const struct cli_option *o, const char *attached, struct err *err) {
     if (!o->value) return attached ? err_set(err, ERR_INVALID, "--%s takes no value", o->name) : option_add(a, o, "", err);
@@ -133,7 +133,7 @@ static int add_word(struct args *a, struct line *l, const char *word, struct err
     return 0;
 }
 
-int args_parse(int argc, char **argv, struct args *ret, struct err *err) {
+int args_parse(int argc, const char *const *argv, struct args *ret, struct err *err) {
     struct line l = {argc, argv, 1};
     bool words_only = false;
     *ret = (struct args){.words = xcalloc((size_t)argc + 1, sizeof(char *))};

@@ -64,7 +64,7 @@ struct args {
     bool help;
 };
 // Parses argv[1..). ERR_INVALID with a hint ("did you mean --data?") when it is wrong; *ret is filled as far as it went.
-int args_parse(int argc, char **argv, struct args *ret, struct err *err) MUST_USE;
+int args_parse(int argc, const char *const *argv, struct args *ret, struct err *err) MUST_USE;
 void args_done(struct args *a);
 bool arg_flag(const struct args *a, const char *option);
 const char *arg_text(const struct args *a, const char *option, const char *otherwise); // the last one given

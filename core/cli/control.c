@@ -133,7 +133,7 @@ int call_read(struct control_call *call, size_t max, struct str *ret, struct err
             return 1;
         }
         // What was taken makes room for what comes.
-        memmove(call->in.p, call->in.p + call->taken, in.n - call->taken);
+        if (call->taken) memmove(call->in.p, call->in.p + call->taken, in.n - call->taken);
         call->in.n -= call->taken;
         call->taken = 0;
         looked = call->in.n;
@@ -149,7 +149,8 @@ int call_read(struct control_call *call, size_t max, struct str *ret, struct err
 
 bool call_would_wait(struct control_call *call) {
     struct pollfd p = {.fd = call->fd, .events = POLLIN};
-    return !memchr(call->in.p + call->taken, '\n', call->in.n - call->taken) && poll(&p, 1, 0) == 0;
+    struct str in = buf_str(&call->in);
+    return str_find(in, '\n', call->taken) == in.n && poll(&p, 1, 0) == 0;
 }
 
 static void answer_end(struct control_call *call, int code, const struct err *err) {

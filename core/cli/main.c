@@ -44,7 +44,7 @@ int main(int argc, char **argv) {
     struct args a;
     struct err err = {0};
     int code = EXIT_USAGE;
-    if (args_parse(argc, argv, &a, &err) == 0) code = run_args(&a);
+    if (args_parse(argc, (const char *const *)argv, &a, &err) == 0) code = run_args(&a);
     else term_error(false, &err);
     args_done(&a);
     if (fflush(stdout) != 0 && code == EXIT_OK) code = EXIT_FAILED;

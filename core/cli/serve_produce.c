@@ -98,12 +98,19 @@ static int add_plain(struct produce *p, struct str line, struct err *err) {
     return add(p, &r, err);
 }
 
+// The lines before it stay good.
+static int bad_line(struct produce *p, size_t n, struct err *err) {
+    struct err ignored;
+    if (commit_pending(p, &ignored) != 0) *err = ignored;
+    return err_wrap(err, "line %zu", n);
+}
+
 static int produce_lines(struct produce *p, struct control_call *call, struct err *err) {
     struct str line;
     int rc;
     for (size_t n = 1; (rc = call_read(call, LINE_MAX_BYTES, &line, err)) > 0; n++) {
         if (!line.n && p->json_lines) continue;
-        if ((p->json_lines ? add_json(p, line, err) : add_plain(p, line, err)) != 0) return err_wrap(err, "line %zu", n);
+        if ((p->json_lines ? add_json(p, line, err) : add_plain(p, line, err)) != 0) return bad_line(p, n, err);
         if (p->b->ops->pending_bytes(p->producer) < COMMIT_BYTES && !call_would_wait(call)) continue;
         if (commit_pending(p, err) != 0) return -1;
     }
