@@ -39,7 +39,7 @@ static int make_folders(struct store *s, const char *name, struct uuid uuid, str
     for (uint32_t i = 0; i < made && !failed; i++) {
         char folder[SEGMENT_PATH];
         partition_folder(topic_partition(t, (int32_t)i), folder);
-        failed = s->fs->ops->sync_dir(s->fs, folder, err);
+        if (!MUTANT("create-without-dir-sync")) failed = s->fs->ops->sync_dir(s->fs, folder, err);
     }
     TEST_POINT("create-made");
     if (!failed) failed = s->fs->ops->sync_dir(s->fs, ".", err);

@@ -108,6 +108,11 @@ void commit_answer(struct commit *c) {
     if (!kept) commit_free(c);
 }
 
+void commit_answer_early(struct commit *c) {
+    if (c->done) c->done(c->arg, NULL, c->results, c->n);
+    c->done = NULL;
+}
+
 // ── handing over ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static int enqueue(struct store *s, struct commit *c, bool nowait, struct err *err) {

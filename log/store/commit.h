@@ -34,5 +34,6 @@ struct commit {
 
 void commit_refuse(struct commit *c, const struct err *why); // remembers it; the first reason wins
 void commit_answer(struct commit *c);                        // calls done and frees
+void commit_answer_early(struct commit *c);                  // a planted fault: done before its group is durable
 
 #endif

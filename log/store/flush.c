@@ -38,7 +38,7 @@ static bool is_inline(const struct group *g, const struct range *r) { return !g-
 static int sync_pointed(struct group *g, struct err *err) {
     for (size_t i = 0; i < g->step_count; i++) {
         const struct range *r = g->steps[i].range;
-        if (r && !is_inline(g, r) && g->s->fs->ops->fdatasync(r->seg->file.open->f, err)) return -1;
+        if (r && !is_inline(g, r) && !MUTANT("frame-before-segment-sync") && g->s->fs->ops->fdatasync(r->seg->file.open->f, err)) return -1;
     }
     return 0;
 }

@@ -171,6 +171,7 @@ static void flush(struct store *s, struct group *g, struct commit *first) {
             verdict = group_add(g, *end, &err);
             if (verdict == GROUP_FULL) break;
             if (verdict == GROUP_REFUSED) commit_refuse(*end, &err);
+            if (MUTANT("duplicate-answered-early") && verdict == GROUP_TAKEN && (*end)->results[0].duplicate) commit_answer_early(*end);
         }
         struct commit *rest = *end;
         *end = NULL;

@@ -26,7 +26,7 @@ static bool take_entry(struct cur *c, struct producer_end *ret) {
     ret->first_offset = (int64_t)cur_be64(c);
     ret->last_offset = (int64_t)cur_be64(c);
     ret->last_stable = (int64_t)cur_be64(c);
-    return !c->bad && ret->producer_id >= 0 && ret->first_offset >= 0 && ret->last_offset >= ret->first_offset;
+    return !c->bad && ret->producer_id >= 0 && ret->first_offset >= 0 && ret->last_offset > ret->first_offset;
 }
 
 static int write_at_end(struct fs *fs, const char *path, const struct buf *b, struct err *err) {
@@ -34,7 +34,7 @@ static int write_at_end(struct fs *fs, const char *path, const struct buf *b, st
     struct fs_stat st;
     if (fs->ops->open(fs, path, FS_WRITE | FS_CREATE, &f, err) < 0) return -1;
     int failed = fs->ops->fstat(f, &st, err);
-    if (!failed) failed = fs_pwrite(fs, f, b->p, b->n, st.size, err);
+    if (!failed) failed = fs_pwrite(fs, f, b->p, b->n, st.size - st.size % TXNINDEX_ENTRY, err); // over what a full disk cut
     return fs->ops->close(f, failed ? NULL : err) || failed ? -1 : 0;
 }
 

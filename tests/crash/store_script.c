@@ -1,0 +1,610 @@
+// SPDX-License-Identifier: Apache-2.0
+// The script, its model, and the comparison.
+#include "store_script.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "test.h"
+
+enum kind { CREATE, DELETE, GROW, CONFIGURE, COMMIT, RETRY, END_TXN, DELETE_BEFORE, CHECKPOINT, CLEAN };
+enum { PARTS_MOST = 4, LARGE = 3000 };
+
+// One batch of a commit.
+struct piece {
+    int name, partition;
+    int producer;          // index, or -1
+    bool transactional;
+    int32_t sequence;
+    unsigned records, bytes; // of each record's filler
+    unsigned tag;          // makes the texts: the operation that first sent them and the piece's place
+    int64_t offset;        // expected
+};
+struct op {
+    enum kind kind;
+    int name, partition, count, producer;
+    bool commit_txn;
+    int64_t before;
+    struct piece pieces[PARTS_MOST];
+    int piece_count;
+};
+
+struct record_is { unsigned tag, index, bytes; char control; }; // control: 0, 'c' commit, 'a' abort
+struct aborted { int64_t id, first, last; };
+struct log {
+    struct record_is *records;
+    size_t n, cap;
+    struct aborted *aborted;
+    size_t aborted_n, aborted_cap;
+};
+struct instance { struct log logs[SCRIPT_PARTITIONS * 2]; };
+
+struct producer_is {
+    int instance, name, partition; // the partition it writes to; -1 not yet
+    int32_t next;                  // sequence
+    int64_t txn_first;             // -1 none
+    struct piece last;             // what it sent last
+    bool sent;
+};
+// What holds after some operations.
+struct state {
+    int instance[SCRIPT_NAMES];    // -1: the topic is not there
+    int partitions[SCRIPT_NAMES];
+    int retention[SCRIPT_NAMES];   // value of retention.bytes, -2 default
+    int64_t end[SCRIPT_NAMES][SCRIPT_PARTITIONS * 2], start[SCRIPT_NAMES][SCRIPT_PARTITIONS * 2];
+    struct producer_is producers[SCRIPT_PRODUCERS];
+};
+
+struct script {
+    uint64_t seed;
+    struct op *ops;
+    struct state *states; // count + 1
+    struct instance *instances;
+    size_t instance_n, instance_cap;
+    unsigned count;
+};
+
+static unsigned pick(struct script *x, unsigned n) { return (unsigned)(test_random(&x->seed) % n); }
+
+// ── texts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void put_text(struct buf *out, unsigned tag, unsigned index, unsigned bytes) {
+    buf_printf(out, "%u.%u:", tag, index);
+    uint64_t seed = (uint64_t)tag * 1000003 + index + 1;
+    while (bytes--) buf_u8(out, (uint8_t)('a' + test_random(&seed) % 26));
+}
+
+static const char *const names[SCRIPT_NAMES] = {"orders", "lines-2", "a.b_c", "tiny"};
+static int64_t producer_id(int producer) { return 7000 + producer; }
+
+static struct buf make_batch(const struct piece *p) {
+    struct batch_builder b;
+    struct buf out = {0}, text = {0};
+    struct err err;
+    batch_begin(&b, &out, CODEC_NONE);
+    if (p->producer >= 0) {
+        b.producer_id = producer_id(p->producer);
+        b.producer_epoch = 0;
+        b.base_sequence = p->sequence;
+        if (p->transactional) b.attributes |= BATCH_TRANSACTIONAL;
+    }
+    for (unsigned i = 0; i < p->records; i++) {
+        buf_clear(&text);
+        put_text(&text, p->tag, i, p->bytes);
+        batch_add(&b, 1700000000000 + p->tag, (struct str){NULL, 0}, buf_str(&text), NULL, 0);
+    }
+    if (batch_end(&b, &err)) abort();
+    buf_done(&text);
+    return out;
+}
+
+// ── the model ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static struct log *log_of(struct script *x, const struct state *s, int name, int partition) { return &x->instances[s->instance[name]].logs[partition]; }
+
+static int pick_topic(struct script *x, const struct state *s) {
+    int name = (int)pick(x, SCRIPT_NAMES);
+    for (int i = 0; i < SCRIPT_NAMES; i++, name = (name + 1) % SCRIPT_NAMES)
+        if (s->instance[name] >= 0) return name;
+    return -1;
+}
+
+static void new_instance(struct script *x, struct state *s, const struct op *o) {
+    VEC_PUSH(x->instances, x->instance_n, x->instance_cap, ((struct instance){0}));
+    s->instance[o->name] = (int)x->instance_n - 1;
+    s->partitions[o->name] = o->count;
+    s->retention[o->name] = -2;
+    for (int i = 0; i < SCRIPT_PARTITIONS * 2; i++) s->end[o->name][i] = s->start[o->name][i] = 0;
+}
+
+static void forget_producers(struct state *s, int name) {
+    for (int i = 0; i < SCRIPT_PRODUCERS; i++)
+        if (s->producers[i].name == name) s->producers[i] = (struct producer_is){.instance = -1, .name = -1, .txn_first = -1};
+}
+
+static void apply_piece(struct script *x, struct state *s, struct piece *p) {
+    struct log *l = log_of(x, s, p->name, p->partition);
+    p->offset = s->end[p->name][p->partition];
+    for (unsigned i = 0; i < p->records; i++) VEC_PUSH(l->records, l->n, l->cap, ((struct record_is){p->tag, i, p->bytes, 0}));
+    s->end[p->name][p->partition] += p->records;
+    if (p->producer < 0) return;
+    struct producer_is *w = &s->producers[p->producer];
+    w->instance = s->instance[p->name], w->name = p->name, w->partition = p->partition;
+    w->next = p->sequence + (int32_t)p->records;
+    w->last = *p;
+    w->sent = true;
+    if (p->transactional && w->txn_first < 0) w->txn_first = p->offset;
+}
+
+static void apply_end(struct script *x, struct state *s, const struct op *o) {
+    struct producer_is *w = &s->producers[o->producer];
+    struct log *l = log_of(x, s, w->name, w->partition);
+    int64_t at = s->end[w->name][w->partition]++;
+    VEC_PUSH(l->records, l->n, l->cap, ((struct record_is){.control = o->commit_txn ? 'c' : 'a'}));
+    if (!o->commit_txn) VEC_PUSH(l->aborted, l->aborted_n, l->aborted_cap, ((struct aborted){producer_id(o->producer), w->txn_first, at}));
+    w->txn_first = -1;
+}
+
+static void apply(struct script *x, struct state *s, struct op *o) {
+    switch (o->kind) {
+    case CREATE: new_instance(x, s, o); break;
+    case DELETE:
+        s->instance[o->name] = -1;
+        forget_producers(s, o->name);
+        break;
+    case GROW: s->partitions[o->name] = o->count; break;
+    case CONFIGURE: s->retention[o->name] = o->count; break;
+    case COMMIT:
+        for (int i = 0; i < o->piece_count; i++) apply_piece(x, s, &o->pieces[i]);
+        break;
+    case END_TXN: apply_end(x, s, o); break;
+    case DELETE_BEFORE:
+        if (s->start[o->name][o->partition] < o->before) s->start[o->name][o->partition] = o->before;
+        break;
+    default: break;
+    }
+}
+
+// ── making operations ────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void plan_piece(struct script *x, const struct state *s, struct op *o, unsigned number) {
+    struct piece *p = &o->pieces[o->piece_count];
+    *p = (struct piece){.name = pick_topic(x, s), .producer = -1, .records = 1 + pick(x, 3), .tag = number * PARTS_MOST + (unsigned)o->piece_count};
+    p->partition = (int)pick(x, (unsigned)s->partitions[p->name]);
+    p->bytes = pick(x, 8) ? pick(x, 120) : pick(x, LARGE);
+    if (pick(x, 3) == 0) {
+        int producer = (int)pick(x, SCRIPT_PRODUCERS);
+        const struct producer_is *w = &s->producers[producer];
+        for (int i = 0; i < o->piece_count; i++)
+            if (o->pieces[i].producer == producer) producer = -1;
+        if (producer >= 0) {
+            if (w->name >= 0) p->name = w->name, p->partition = w->partition;
+            p->producer = producer;
+            p->sequence = w->name >= 0 ? w->next : 0;
+            p->transactional = w->txn_first >= 0 || pick(x, 2);
+        }
+    }
+    o->piece_count++;
+}
+
+static void plan_commit(struct script *x, const struct state *s, struct op *o, unsigned number) {
+    int pieces = pick(x, 3) ? 1 : 1 + (int)pick(x, PARTS_MOST);
+    o->kind = COMMIT;
+    for (int i = 0; i < pieces; i++) plan_piece(x, s, o, number);
+}
+
+static void plan(struct script *x, const struct state *s, struct op *o, unsigned number) {
+    unsigned dice = pick(x, 100);
+    int producer = (int)pick(x, SCRIPT_PRODUCERS), name = (int)pick(x, SCRIPT_NAMES), topic = pick_topic(x, s);
+    const struct producer_is *w = &s->producers[producer];
+    *o = (struct op){.name = topic, .producer = producer};
+    if (topic < 0 || (dice < 12 && s->instance[name] < 0)) {
+        o->kind = CREATE, o->name = name, o->count = 1 + (int)pick(x, SCRIPT_PARTITIONS);
+    } else if (dice < 3 && number > 20) {
+        o->kind = DELETE;
+    } else if (dice < 5 && s->partitions[topic] < SCRIPT_PARTITIONS * 2) {
+        o->kind = GROW, o->count = s->partitions[topic] + 1;
+    } else if (dice < 8) {
+        o->kind = CONFIGURE, o->count = 2000 + (int)pick(x, 8000);
+    } else if (dice < 18) {
+        o->kind = CHECKPOINT;
+    } else if (dice < 22) {
+        o->kind = CLEAN;
+    } else if (dice < 26) {
+        o->kind = DELETE_BEFORE, o->partition = (int)pick(x, (unsigned)s->partitions[topic]);
+        o->before = (int64_t)pick(x, (unsigned)s->end[topic][o->partition] + 1);
+    } else if (dice < 34 && w->txn_first >= 0) {
+        o->kind = END_TXN, o->commit_txn = pick(x, 2);
+    } else if (dice < 38 && w->sent) {
+        o->kind = RETRY, o->pieces[0] = w->last, o->piece_count = 1;
+    } else {
+        plan_commit(x, s, o, number);
+    }
+}
+
+struct script *script_new(uint64_t seed, unsigned count) {
+    struct script *x = xcalloc(1, sizeof(*x));
+    x->seed = seed * 2 + 1;
+    x->count = count;
+    x->ops = xcalloc(count, sizeof(*x->ops));
+    x->states = xcalloc(count + 1, sizeof(*x->states));
+    for (int i = 0; i < SCRIPT_NAMES; i++) x->states[0].instance[i] = -1;
+    for (int i = 0; i < SCRIPT_PRODUCERS; i++) x->states[0].producers[i] = (struct producer_is){.instance = -1, .name = -1, .txn_first = -1};
+    for (unsigned n = 0; n < count; n++) {
+        plan(x, &x->states[n], &x->ops[n], n);
+        x->states[n + 1] = x->states[n];
+        apply(x, &x->states[n + 1], &x->ops[n]);
+    }
+    return x;
+}
+
+void script_free(struct script *x) {
+    for (size_t i = 0; i < x->instance_n; i++)
+        for (int k = 0; k < SCRIPT_PARTITIONS * 2; k++) {
+            free(x->instances[i].logs[k].records);
+            free(x->instances[i].logs[k].aborted);
+        }
+    free(x->instances);
+    free(x->ops);
+    free(x->states);
+    free(x);
+}
+
+unsigned script_count(const struct script *x) { return x->count; }
+
+const char *script_op_text(const struct script *x, unsigned n) {
+    static const char *const kinds[] = {"create", "delete", "grow", "configure", "commit", "retry", "end-txn", "delete-before", "checkpoint", "clean"};
+    static char text[160];
+    if (n >= x->count) return "the end";
+    const struct op *o = &x->ops[n];
+    int at = snprintf(text, sizeof(text), "%u %s %s", n, kinds[o->kind], o->name >= 0 ? names[o->name] : "");
+    for (int i = 0; i < o->piece_count && at < (int)sizeof(text) - 40; i++)
+        at += snprintf(text + at, sizeof(text) - (size_t)at, " [%s-%d @%" PRId64 " %ux%u]", names[o->pieces[i].name], o->pieces[i].partition,
+                       o->pieces[i].offset, o->pieces[i].records, o->pieces[i].bytes);
+    return text;
+}
+
+struct store_options script_options(struct fs *fs) {
+    return (struct store_options){.fs = fs, .journal_bytes = 256 * 1024, .inline_max_bytes = 1024, .reserve_bytes = 64 * 1024,
+                                  .checkpoint_ms = INT64_MAX / 4, .cleaner_off = true};
+}
+
+// ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+struct run {
+    struct script *x;
+    struct store *s;
+    const struct script_hooks *hooks;
+    pthread_mutex_t lock;
+    pthread_cond_t idle;
+    unsigned waiting;
+    bool failed;
+    struct err err;
+    struct reader *readers;
+};
+// Waits for the high watermark of one partition, for as long as the run lasts.
+struct reader {
+    struct reader *next;
+    struct run *r;
+    struct topic *topic;
+    struct watch watch;
+    int name, partition;
+};
+struct flight { struct run *r; unsigned op; };
+
+// ── readers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void reader_woken(void *arg) {
+    struct reader *w = arg;
+    struct partition_offsets o;
+    partition_offsets(w->watch.partition, &o);
+    if (partition_health(w->watch.partition, NULL) || store_health(w->r->s, NULL) || o.high_watermark <= w->watch.beyond) return;
+    w->r->hooks->seen(w->r->hooks->arg, w->name, w->partition, o.high_watermark);
+    w->watch.beyond = o.high_watermark;
+    partition_watch(&w->watch);
+}
+
+static void add_readers(struct run *r, const struct op *o, int from) {
+    for (int i = from; i < o->count && r->hooks->seen; i++) {
+        struct reader *w = xcalloc(1, sizeof(*w));
+        *w = (struct reader){.next = r->readers, .r = r, .topic = topic_get(r->s, names[o->name]), .name = o->name, .partition = i};
+        w->watch = (struct watch){.partition = topic_partition(w->topic, i), .beyond = 0, .fn = reader_woken, .arg = w};
+        r->readers = w;
+        partition_watch(&w->watch);
+    }
+}
+
+static void drop_readers(struct run *r) {
+    for (struct reader *w = r->readers, *next; w; w = next) {
+        next = w->next;
+        partition_unwatch(&w->watch);
+        topic_unref(w->topic);
+        free(w);
+    }
+}
+
+// ── commits ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void flight_done(void *arg, const struct err *err, const struct append_result *results, size_t n) {
+    struct flight *f = arg;
+    struct run *r = f->r;
+    const struct op *o = &r->x->ops[f->op];
+    bool wrong = false;
+    for (size_t i = 0; !err && i < n && o->kind != END_TXN; i++)
+        wrong |= results[i].base_offset != o->pieces[i].offset || results[i].duplicate != (o->kind == RETRY);
+    if (!err && !wrong) r->hooks->acked(r->hooks->arg, f->op);
+    pthread_mutex_lock(&r->lock);
+    if ((err || wrong) && !r->failed) {
+        r->failed = true;
+        if (err) r->err = *err;
+        else err_set(&r->err, ERR_INTERNAL, "operation %s was answered with offset %" PRId64 "%s", script_op_text(r->x, f->op), results[0].base_offset,
+                     results[0].duplicate ? ", duplicate" : "");
+    }
+    r->waiting--;
+    pthread_cond_signal(&r->idle);
+    pthread_mutex_unlock(&r->lock);
+    free(f);
+}
+
+static int fill_commit(struct script *x, struct store *s, const struct op *o, struct commit *c, unsigned n, struct err *err) {
+    if (o->kind == END_TXN) {
+        const struct producer_is *w = &x->states[n].producers[o->producer];
+        struct topic *t = topic_get(s, names[w->name]);
+        int failed = commit_marker(c, topic_partition(t, w->partition), producer_id(o->producer), 0, o->commit_txn, 0, err);
+        topic_unref(t);
+        return failed;
+    }
+    for (int i = 0; i < o->piece_count; i++) {
+        struct buf batch = make_batch(&o->pieces[i]);
+        struct topic *t = topic_get(s, names[o->pieces[i].name]);
+        int failed = commit_append(c, topic_partition(t, o->pieces[i].partition), &batch, i % 2, err);
+        topic_unref(t);
+        if (failed) return -1;
+    }
+    return 0;
+}
+
+static int start_commit(struct run *r, unsigned n, struct err *err) {
+    struct commit *c = commit_new(r->s);
+    if (fill_commit(r->x, r->s, &r->x->ops[n], c, n, err)) {
+        commit_free(c);
+        return -1;
+    }
+    struct flight *f = xmalloc(sizeof(*f));
+    *f = (struct flight){r, n};
+    pthread_mutex_lock(&r->lock);
+    r->waiting++;
+    pthread_mutex_unlock(&r->lock);
+    store_commit(r->s, c, false, flight_done, f);
+    return 0;
+}
+
+static void wait_idle(struct run *r) {
+    pthread_mutex_lock(&r->lock);
+    while (r->waiting) pthread_cond_wait(&r->idle, &r->lock);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static int run_admin(struct store *s, const struct op *o, struct err *err) {
+    struct topic_setting small[] = {{"segment.bytes", "2000"}, {"retention.ms", "-1"}};
+    char number[16];
+    struct topic_setting retention = {"retention.bytes", number};
+    struct topic *t;
+    int failed;
+    switch (o->kind) {
+    case CREATE: return store_topic_create(s, names[o->name], o->count, small, 2, err);
+    case DELETE: return store_topic_delete(s, names[o->name], err);
+    case GROW: return store_topic_grow(s, names[o->name], o->count, err);
+    case CONFIGURE: snprintf(number, sizeof(number), "%d", o->count); return store_topic_configure(s, names[o->name], &retention, 1, err);
+    case DELETE_BEFORE:
+        t = topic_get(s, names[o->name]);
+        // Retention may have gone further already.
+        failed = partition_delete_before(topic_partition(t, o->partition), o->before, err);
+        topic_unref(t);
+        return failed;
+    case CHECKPOINT: return store_checkpoint(s, err);
+    case CLEAN: return store_clean(s, err);
+    default: abort();
+    }
+}
+
+static bool is_commit(const struct op *o) { return o->kind == COMMIT || o->kind == RETRY || o->kind == END_TXN; }
+
+static int run_ops(struct run *r, unsigned from, struct err *err) {
+    for (unsigned n = from; n < r->x->count; n++) {
+        const struct op *o = &r->x->ops[n];
+        if (!is_commit(o) || n % 5 == 0) wait_idle(r);
+        if (r->failed) return *err = r->err, -1;
+        r->hooks->begun(r->hooks->arg, n);
+        if (is_commit(o) ? start_commit(r, n, err) : run_admin(r->s, o, err)) return -1;
+        if (!is_commit(o)) r->hooks->acked(r->hooks->arg, n);
+        if (o->kind == CREATE) add_readers(r, o, 0);
+        if (o->kind == GROW) add_readers(r, o, o->count - 1);
+    }
+    wait_idle(r);
+    return r->failed ? (*err = r->err, -1) : 0;
+}
+
+int script_run(struct script *x, struct store *s, unsigned from, const struct script_hooks *hooks, struct err *err) {
+    struct run r = {.x = x, .s = s, .hooks = hooks, .lock = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER};
+    int failed = run_ops(&r, from, err);
+    wait_idle(&r);
+    drop_readers(&r);
+    return failed;
+}
+
+unsigned script_seen_state(const struct script *x, unsigned from, int name, int partition, int64_t end) {
+    for (unsigned n = from; n <= x->count; n++) {
+        const struct state *s = &x->states[n];
+        if (s->instance[name] >= 0 && partition < s->partitions[name] && s->end[name][partition] >= end) return n;
+        if (s->instance[name] < 0) return from;
+    }
+    return from;
+}
+
+// ── comparing ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static bool differs(struct buf *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static bool differs(struct buf *why, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vprintf(why, fmt, ap);
+    va_end(ap);
+    buf_puts(why, STR("; "));
+    return false;
+}
+
+static bool same_record(const struct record_is *want, const struct record *got) {
+    struct buf text = {0};
+    put_text(&text, want->tag, want->index, want->bytes);
+    bool same = str_eq(got->value, buf_str(&text));
+    buf_done(&text);
+    return same;
+}
+
+static bool same_batch(const struct log *l, const uint8_t *p, const struct batch_header *h, const char *where, struct buf *why) {
+    struct buf scratch = {0};
+    struct record_iter it;
+    struct record r;
+    struct err err;
+    struct batch_marker m;
+    if ((size_t)batch_last_offset(h) >= l->n) return differs(why, "%s: offset %" PRId64 " was never sent", where, batch_last_offset(h));
+    if (h->attributes & BATCH_CONTROL) {
+        char want = l->records[h->base_offset].control;
+        return (!batch_marker_read(p, batch_size(h), &m) && want == (m.commit_txn ? 'c' : 'a')) || differs(why, "%s: marker at %" PRId64, where, h->base_offset);
+    }
+    if (record_iter_init(&it, p, batch_size(h), &scratch, SIZE_MAX, &err)) return differs(why, "%s: %s", where, err.msg);
+    while (record_iter_next(&it, &r, &err) > 0)
+        if (l->records[r.offset].control || !same_record(&l->records[r.offset], &r)) return differs(why, "%s: record %" PRId64 " is another", where, r.offset);
+    return true;
+}
+
+// Reads everything; every record is the model's, offsets continue up to the end.
+static bool same_records(const struct log *l, struct partition *p, int64_t from, int64_t end, const char *where, struct buf *why) {
+    struct buf batches = {0};
+    struct read_request q = {.from = from, .max_bytes = 3000};
+    struct read_result r;
+    struct batch_header h;
+    struct err err;
+    int64_t next = -1;
+    bool same = true;
+    do {
+        buf_clear(&batches);
+        if (partition_read(p, &q, &batches, &r, &err)) same = differs(why, "%s: %s", where, err.msg);
+        for (size_t at = 0; same && at < r.n; at += batch_size(&h)) {
+            if (batch_read_header(batches.p + at, r.n - at, &h)) same = differs(why, "%s: no whole batch", where);
+            else if (next >= 0 ? h.base_offset != next : h.base_offset > from) same = differs(why, "%s: offset %" PRId64 " follows %" PRId64, where, h.base_offset, next);
+            else same = same_batch(l, batches.p + at, &h, where, why);
+            next = batch_last_offset(&h) + 1;
+        }
+        q.from = r.next;
+    } while (same && r.n);
+    if (same && (next < 0 ? from : next) != end) same = differs(why, "%s: readable to %" PRId64 ", not to %" PRId64, where, next, end);
+    buf_done(&batches);
+    return same;
+}
+
+static int64_t stable_of(const struct state *s, int name, int partition, int64_t end, int64_t start) {
+    for (int i = 0; i < SCRIPT_PRODUCERS; i++) {
+        const struct producer_is *w = &s->producers[i];
+        if (w->name == name && w->partition == partition && w->txn_first >= 0 && w->txn_first < end) end = w->txn_first;
+    }
+    return end < start ? start : end;
+}
+
+// Those that a reader of [start, stable) must know.
+static bool same_aborted(const struct log *l, struct partition *p, int64_t start, int64_t stable, int64_t end, const char *where, struct buf *why) {
+    struct aborted_txn *got;
+    size_t n, found = 0;
+    struct err err;
+    if (partition_aborted(p, start, stable, &got, &n, &err)) return differs(why, "%s: %s", where, err.msg);
+    for (size_t i = 0; i < l->aborted_n; i++) {
+        const struct aborted *a = &l->aborted[i];
+        if (a->last < start || a->first >= stable || a->last >= end) continue;
+        bool there = false;
+        for (size_t k = 0; k < n; k++) there |= got[k].producer_id == a->id && got[k].first_offset == a->first;
+        if (!there) {
+            free(got);
+            return differs(why, "%s: aborted transaction from %" PRId64 " is not known", where, a->first);
+        }
+        found++;
+    }
+    free(got);
+    return n == found || differs(why, "%s: %zu aborted transactions, not %zu", where, n, found);
+}
+
+static bool same_partition(const struct script *x, const struct state *s, struct topic *t, int name, int partition, struct buf *why) {
+    const struct log *l = &x->instances[s->instance[name]].logs[partition];
+    struct partition *p = topic_partition(t, partition);
+    struct partition_offsets o;
+    struct err err;
+    char where[64];
+    int64_t end = s->end[name][partition];
+    snprintf(where, sizeof(where), "%s-%d", names[name], partition);
+    partition_offsets(p, &o);
+    if (partition_health(p, &err)) return differs(why, "%s", err.msg);
+    if (o.high_watermark != end) return differs(why, "%s: ends at %" PRId64 ", not %" PRId64, where, o.high_watermark, end);
+    if (o.log_start < s->start[name][partition] || o.log_start > end) return differs(why, "%s: starts at %" PRId64, where, o.log_start);
+    int64_t stable = stable_of(s, name, partition, end, o.log_start);
+    if (o.last_stable != stable) return differs(why, "%s: stable to %" PRId64 ", not %" PRId64, where, o.last_stable, stable);
+    return same_records(l, p, o.log_start, end, where, why) && same_aborted(l, p, o.log_start, stable, end, where, why);
+}
+
+static bool same_topic(const struct script *x, const struct state *s, struct topic *t, int name, struct buf *why) {
+    char retention[16] = "-1";
+    if (s->retention[name] != -2) snprintf(retention, sizeof(retention), "%d", s->retention[name]);
+    if (topic_partitions(t) != s->partitions[name]) return differs(why, "%s: %d partitions, not %d", names[name], topic_partitions(t), s->partitions[name]);
+    if (strcmp(topic_setting_get(t, "retention.bytes", NULL), retention) != 0) return differs(why, "%s: another configuration", names[name]);
+    for (int i = 0; i < s->partitions[name]; i++)
+        if (!same_partition(x, s, t, name, i, why)) return false;
+    return true;
+}
+
+bool script_matches(const struct script *x, struct store *store, unsigned n, struct buf *why) {
+    const struct state *s = &x->states[n];
+    for (int i = 0; i < SCRIPT_NAMES; i++) {
+        struct topic *t = topic_get(store, names[i]);
+        bool same = true;
+        if ((t != NULL) != (s->instance[i] >= 0)) same = differs(why, "topic %s is %s", names[i], t ? "there" : "not there");
+        else if (t) same = same_topic(x, s, t, i, why);
+        topic_unref(t);
+        if (!same) return false;
+    }
+    return true;
+}
+
+static bool send(struct store *s, const struct piece *p, struct append_result *ret, struct buf *why) {
+    struct commit *c = commit_new(s);
+    struct buf batch = make_batch(p);
+    struct err err;
+    struct topic *t = topic_get(s, names[p->name]);
+    int failed = commit_append(c, topic_partition(t, p->partition), &batch, false, &err);
+    topic_unref(t);
+    if (failed) commit_free(c);
+    if (failed || store_commit_wait(s, c, ret, &err)) return differs(why, "%s-%d: %s", names[p->name], p->partition, err.msg);
+    return true;
+}
+
+bool script_continues(const struct script *x, struct store *store, unsigned n, struct buf *why) {
+    const struct state *s = &x->states[n];
+    for (int i = 0; i < SCRIPT_PRODUCERS; i++) {
+        const struct producer_is *w = &s->producers[i];
+        struct append_result r;
+        if (!w->sent) continue;
+        if (!send(store, &w->last, &r, why)) return false;
+        if (!r.duplicate || r.base_offset != w->last.offset) return differs(why, "producer %d: its last batch is not known any more", i);
+        struct piece next = w->last;
+        next.sequence = w->next;
+        next.transactional = w->txn_first >= 0;
+        struct topic *t = topic_get(store, names[next.name]);
+        struct partition_offsets o;
+        partition_offsets(topic_partition(t, next.partition), &o);
+        topic_unref(t);
+        if (!send(store, &next, &r, why)) return false;
+        if (r.duplicate || r.base_offset != o.high_watermark) return differs(why, "producer %d: its next batch went to %" PRId64, i, r.base_offset);
+    }
+    return true;
+}
