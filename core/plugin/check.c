@@ -25,7 +25,7 @@ enum { REGION_MAX = 1 << 29, MESSAGE_MAX = 4096, DEFAULT_CASE_MS = 30000 };
 
 struct run {
     const struct check_params *p;
-    const struct plugin *plugin;
+    const char *path; // real
     const struct component *component;
     int memory;
     void (*each)(void *, const struct check_result *);
@@ -47,7 +47,7 @@ struct child {
 static const char *const no_options[] = {NULL};
 
 static _Noreturn void run_case(const struct run *r, const struct check_case *c, int channel, int output) {
-    struct checking k = {.component = r->component, .path = r->p->path, .options = r->p->options ? r->p->options : no_options,
+    struct checking k = {.component = r->component, .path = r->path, .options = r->p->options ? r->p->options : no_options,
         .options_given = r->p->options && r->p->options[0], .channel = channel, .memory = r->memory};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
@@ -198,7 +198,6 @@ static int check_loaded(struct run *r, const struct plugin *plugin, struct err *
     bool any = false;
     r->memory = memfd_create("batches", MFD_CLOEXEC);
     if (r->memory < 0 || ftruncate(r->memory, REGION_MAX) != 0) return err_sys(err, errno, "shared memory");
-    r->plugin = plugin;
     for (size_t i = 0; i < plugin->n; i++) {
         r->component = &plugin->components[i];
         if (r->p->component && strcmp(r->p->component, r->component->name) != 0) continue;
@@ -213,7 +212,7 @@ int plugin_check(const struct check_params *p, void (*each)(void *arg, const str
     struct plugin plugin = {0};
     _cleanup_free_ char *real = realpath(p->path, NULL);
     if (!real) return err_sys(err, errno, "%s", p->path);
-    struct run r = {.p = p, .each = each, .arg = arg};
+    struct run r = {.p = p, .path = real, .each = each, .arg = arg};
     int rc = load_checked(&r, real, &plugin) == 0 ? check_loaded(&r, &plugin, err) : 0;
     descriptor_done(&plugin);
     *ret = r.totals;
