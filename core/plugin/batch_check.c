@@ -259,7 +259,7 @@ static int check_tables(const struct region *r, const struct cn_batch *b, struct
     return 0;
 }
 
-int batch_check(const struct cn_batch *b, struct err *err) {
+int record_batch_check(const struct cn_batch *b, struct err *err) {
     if (b->cap < FIRST || (uintptr_t)b->base % 8) return err_set(err, ERR_CORRUPT, "batch: %u bytes are no region", b->cap);
     const struct cn_batch_head *h = cn_head(b);
     if (h->magic != CN_BATCH_MAGIC) return err_set(err, ERR_CORRUPT, "batch: its head was overwritten (magic %#x)", h->magic);

@@ -9,7 +9,7 @@
 #include "base/err.h"
 
 // The region b->base[0..b->cap). The first fault is the error, naming where: "record 3: value: field name: string is not UTF-8".
-int batch_check(const struct cn_batch *b, struct err *err) MUST_USE;
+int record_batch_check(const struct cn_batch *b, struct err *err) MUST_USE;
 // The same for one schema blob in p[0..n).
 int batch_check_schema(const void *p, size_t n, struct err *err) MUST_USE;
 

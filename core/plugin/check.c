@@ -72,7 +72,7 @@ static void answer_batch(const struct run *r, struct child *c, const char *messa
     void *p = mmap(NULL, cap, PROT_READ, MAP_SHARED, r->memory, 0);
     if (p == MAP_FAILED) return;
     struct cn_batch b = {.base = p, .cap = cap};
-    if (batch_check(&b, &err) != 0) snprintf(reply, sizeof reply, "%s", err.msg);
+    if (record_batch_check(&b, &err) != 0) snprintf(reply, sizeof reply, "%s", err.msg);
     munmap(p, cap);
     (void)!send(c->channel, reply, strlen(reply) + 1, MSG_NOSIGNAL);
 }

@@ -22,7 +22,7 @@ static struct cn_batch full_batch(void) {
 TEST(what_the_inlines_build_is_well_formed) {
     struct cn_batch b = full_batch();
     struct err err;
-    assert_ok(batch_check(&b, &err), err);
+    assert_ok(record_batch_check(&b, &err), err);
 }
 
 TEST(every_broken_rule_is_named) {
@@ -33,7 +33,7 @@ TEST(every_broken_rule_is_named) {
     b = full_batch();                                                                                                  \
     r = cn_record_at(&b, 1);                                                                                           \
     set;                                                                                                               \
-    assert_fails(batch_check(&b, &err), err, ERR_CORRUPT);                                                             \
+    assert_fails(record_batch_check(&b, &err), err, ERR_CORRUPT);                                                             \
     assert_has(err.msg, want)
     BREAKS(cn_head(&b)->magic = 1, "head was overwritten");
     BREAKS(cn_head(&b)->used = b.cap + 8, "used of");
@@ -73,7 +73,7 @@ TEST(a_cell_that_holds_itself_is_found_out) {
     cn_off at = cn_cells(&b, 2);
     cn_set(&b, at, 0, cn_run(CN_ARRAY, at, 2));
     cn_set_value(&b, 0, cn_run(CN_ARRAY, at, 2), CN_NO_SCHEMA);
-    assert_fails(batch_check(&b, &err), err, ERR_CORRUPT);
+    assert_fails(record_batch_check(&b, &err), err, ERR_CORRUPT);
     assert_has(err.msg, "nested deeper than 64");
     b = full_batch();
     cn_off level = cn_cells(&b, 2); // 2^40 visits of 80 cells
@@ -84,7 +84,7 @@ TEST(a_cell_that_holds_itself_is_found_out) {
         level = up;
     }
     cn_set_value(&b, 0, cn_run(CN_ARRAY, level, 2), CN_NO_SCHEMA);
-    assert_fails(batch_check(&b, &err), err, ERR_CORRUPT);
+    assert_fails(record_batch_check(&b, &err), err, ERR_CORRUPT);
     assert_has(err.msg, "grow without end");
 }
 
@@ -104,7 +104,7 @@ TEST(any_flipped_bit_is_survived) {
         }
         struct cn_batch cut = {.base = (uint8_t *)exact, .cap = used};
         struct err err;
-        found += batch_check(&cut, &err) != 0;
+        found += record_batch_check(&cut, &err) != 0;
         free(exact);
         if (i % 20 && used > 100000) i += 19; // the large value makes copies slow
     }
