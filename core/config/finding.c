@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 
+__attribute__((format(printf, 5, 0)))
 static struct finding *finding_add(struct findings *f, enum finding_level level, struct place at, const char *option,
                                    const char *fmt, va_list ap) {
     struct buf text = {0};

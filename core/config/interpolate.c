@@ -43,6 +43,11 @@ bool interpolate_has_reference(struct str text) {
     return false;
 }
 
+bool interpolate_is_reference(struct str text) {
+    struct reference r;
+    return next_reference(text, 0, &r) && r.provider.p && r.whole.n == text.n;
+}
+
 static int read_fd(int fd, const char *path, struct buf *ret, struct err *err) {
     struct stat st;
     if (fstat(fd, &st)) return err_sys(err, errno, "read %s", path);

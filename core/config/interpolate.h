@@ -20,6 +20,7 @@ struct secret_places {
 };
 
 bool interpolate_has_reference(struct str text); // also an unknown provider's
+bool interpolate_is_reference(struct str text);  // one reference and nothing else
 int interpolate_check(struct str text, struct err *err) MUST_USE; // reads nothing: that every provider is known
 // Appends the text with every reference replaced. Errors name the reference, never a value.
 int interpolate(const struct secret_places *from, struct str text, struct buf *ret, struct err *err) MUST_USE;

@@ -25,9 +25,10 @@ static int not_a(const struct parsing *p, const char *what) {
 
 static int check_range(const struct parsing *p, double v) {
     const struct cn_option *r = p->row;
+    const char *text = r->flags & CN_OPT_SECRET ? "its value" : p->text;
     if ((!r->min && !r->max) || (v >= (double)r->min && v <= (double)r->max)) return 0;
-    if (r->max == INT64_MAX) return err_set(p->err, ERR_OUT_OF_RANGE, "%.100s is below %lld", p->text, (long long)r->min);
-    return err_set(p->err, ERR_OUT_OF_RANGE, "%.100s is out of range: %lld to %lld", p->text, (long long)r->min, (long long)r->max);
+    if (r->max == INT64_MAX) return err_set(p->err, ERR_OUT_OF_RANGE, "%.100s is below %lld", text, (long long)r->min);
+    return err_set(p->err, ERR_OUT_OF_RANGE, "%.100s is out of range: %lld to %lld", text, (long long)r->min, (long long)r->max);
 }
 
 static int parse_text(const struct parsing *p) {

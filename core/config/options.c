@@ -321,12 +321,22 @@ static bool sounds_secret(const char *key) {
     return false;
 }
 
-bool options_is_secret(const struct prop *p, const struct option_scope *scopes, size_t n) {
-    if (p->secret) return true;
+// By what it is called, whatever stands in it.
+static bool is_secret_option(const struct prop *p, const struct option_scope *scopes, size_t n) {
     for (size_t i = 0; i < n; i++) {
         const struct cn_option *row = options_find(&scopes[i], p->key);
         if (row && row->type != CN_OPT_MAP) return row->flags & CN_OPT_SECRET;
         if (row && row->flags & CN_OPT_SECRET) return true;
     }
     return sounds_secret(p->key);
+}
+
+bool options_is_secret(const struct prop *p, const struct option_scope *scopes, size_t n) {
+    return p->secret || is_secret_option(p, scopes, n);
+}
+
+// A reference says where a secret is, not what it is; but text beside it may be half of one.
+const char *options_shown(const struct prop *p, const struct option_scope *scopes, size_t n) {
+    bool hide = is_secret_option(p, scopes, n) && !interpolate_is_reference(str_of(p->value));
+    return hide ? OPTION_HIDDEN : p->value;
 }

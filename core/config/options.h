@@ -50,10 +50,12 @@ int option_parse(const struct cn_option *row, const char *text, struct cn_option
 const struct cn_option *options_find(const struct option_scope *s, const char *key);
 // Reports keys that belong to none of the scopes, with the nearest name.
 void options_unknown(const struct props *p, const struct option_scope *scopes, size_t n, struct findings *f);
-// Whether a value must never be shown: a secret row's, one with a secret reference, or, for a key no row knows, one whose name
+// Whether a resolved value must never be shown: a secret row's, one with a secret reference, or, for a key no row knows, one whose name
 // sounds like a secret (password, secret, token, key...).
 bool options_is_secret(const struct prop *p, const struct option_scope *scopes, size_t n);
 #define OPTION_HIDDEN "[hidden]"
+// What may be shown of a value: as written, or OPTION_HIDDEN.
+const char *options_shown(const struct prop *p, const struct option_scope *scopes, size_t n);
 // The configuration as an object of texts, as REST shows it: references as written, other secrets hidden.
 void options_json(const struct props *p, const struct option_scope *scopes, size_t n, struct json_writer *w);
 

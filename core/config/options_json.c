@@ -7,12 +7,7 @@
 
 void options_json(const struct props *p, const struct option_scope *scopes, size_t n, struct json_writer *w) {
     json_object(w);
-    for (size_t i = 0; i < p->n; i++) {
-        const struct prop *x = &p->items[i];
-        // A reference says where the secret is, not what it is: it is shown as written.
-        bool hide = !x->secret && options_is_secret(x, scopes, n);
-        json_kz(w, x->key, hide ? OPTION_HIDDEN : x->value);
-    }
+    for (size_t i = 0; i < p->n; i++) json_kz(w, p->items[i].key, options_shown(&p->items[i], scopes, n));
     json_object_end(w);
 }
 

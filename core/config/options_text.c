@@ -27,8 +27,21 @@ void options_wrap(struct buf *out, const char *text, size_t indent, const char *
 
 static bool is_shown(const struct cn_option *row) { return !(row->flags & (CN_OPT_REFUSED | CN_OPT_IGNORED)); }
 
+// The largest unit that divides it: 86400000 is 1d.
+static void duration_text(int64_t ms, struct buf *out) {
+    static const struct {
+        int64_t ms;
+        const char *unit;
+    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "min"}, {1000, "s"}, {1, "ms"}};
+    size_t i = 0;
+    while (ms % units[i].ms) i++;
+    buf_i64(out, ms / units[i].ms);
+    buf_putz(out, units[i].unit);
+}
+
 static void bound_text(const struct cn_option *row, int64_t v, struct buf *out) {
     if (row->type == CN_OPT_SIZE && v >= 1024) size_print(out, (uint64_t)v);
+    else if (row->type == CN_OPT_MS && v > 0) duration_text(v, out);
     else buf_i64(out, v);
 }
 

@@ -66,7 +66,7 @@ static void try_component(void *to, const char *name) {
     unsigned d = str_distance(n->name, str_of(name), n->distance);
     if (d >= n->distance || strlen(name) >= sizeof(n->best)) return;
     n->distance = d;
-    strcpy(n->best, name);
+    memcpy(n->best, name, strlen(name) + 1);
 }
 
 static const char *kind_text(enum cn_kind kind) {

@@ -28,6 +28,11 @@ static void apply_overrides(struct worker_config *c, const struct props *overrid
     if (overrides) props_copy(&c->props, overrides);
 }
 
+static void place_spool(struct worker_config *c) {
+    if (!c->spool_dir || c->spool_dir[0] == '/' || !c->data_dir) return;
+    c->spool_dir = c->spool_path = xasprintf("%s/%s", c->data_dir, c->spool_dir);
+}
+
 // What ranges alone can not say.
 static void check_together(const struct worker_config *c, struct findings *f) {
     const struct prop *journal = props_get(&c->props, "log.journal.bytes"), *commit = props_get(&c->props, "log.commit.max.bytes");
@@ -48,6 +53,7 @@ int worker_config_load(const char *path, const struct props *overrides, struct w
     apply_overrides(c, overrides);
     options_read(&(struct option_read){.scope = &scope, .props = &c->props, .secrets = &secrets, .at = {c->file, 0, 0}}, f, &c->values);
     option_values_bind(c->values, c);
+    place_spool(c);
     options_unknown(&c->props, &scope, 1, f);
     check_together(c, f);
     if (f->errors > errors) {
@@ -63,13 +69,14 @@ void worker_config_free(struct worker_config *c) {
     if (!c) return;
     option_values_free(c->values);
     props_done(&c->props);
+    free(c->spool_path);
     free(c->file);
     free(c);
 }
 
 // ── the installed file ──
 
-// A default as YAML: a list in brackets; what could be taken for something else than text is quoted for the reader's sake.
+// A default as YAML: a list in brackets.
 static void print_default(const struct cn_option *row, struct buf *out) {
     const char *text = row->def ? row->def : "";
     if (row->type == CN_OPT_LIST) buf_printf(out, "[%s]", text);

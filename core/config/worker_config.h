@@ -32,7 +32,7 @@ struct worker_config {
     // what the texts above live in
     struct option_values *values;
     struct props props; // as written, overrides included
-    char *file;
+    char *file, *spool_path;
 };
 enum worker_say_level { WORKER_SAY_ERROR, WORKER_SAY_WARN, WORKER_SAY_INFO, WORKER_SAY_DEBUG };
 enum worker_say_format { WORKER_SAY_AUTO, WORKER_SAY_TEXT, WORKER_SAY_JSON, WORKER_SAY_JOURNAL };

@@ -14,7 +14,7 @@ static const char *const formats[] = {"auto", "text", "json", "journal", NULL};
 const struct cn_option worker_rows[] = {
     CN_STR("data.dir", W, data_dir, "/var/lib/connectd", 0, "Folders",
            "Where the log, positions and states are kept. One daemon at a time uses it; the log needs a local file system that honours fsync."),
-    CN_STR("spool.dir", W, spool_dir, NULL, CN_OPT_ADVANCED, "Folders", "Private folders of connectors that spill to disk. By default spool in data.dir."),
+    CN_STR("spool.dir", W, spool_dir, "spool", CN_OPT_ADVANCED, "Folders", "Private folders of connectors that spill to disk. A relative path is below data.dir."),
     CN_LIST("plugin.path", W, plugin_path, "/usr/lib/connectd/plugins, /usr/local/lib/connectd/plugins", 0, "Folders",
             "Folders searched for plugins (*.so), in this order."),
     CN_STR("pipelines.dir", W, pipelines_dir, "/etc/connectd/pipelines.d", 0, "Folders",
