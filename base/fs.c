@@ -93,8 +93,7 @@ static int mkdir_durable(struct fs *fs, const char *path, struct err *err) {
 
 int fs_mkdirs(struct fs *fs, const char *path, struct err *err) {
     char prefix[PATH_MAX];
-    if (strlen(path) >= sizeof(prefix)) return err_set(err, ERR_INVALID, "path %s is too long", path);
-    strcpy(prefix, path);
+    if (snprintf(prefix, sizeof(prefix), "%s", path) >= (int)sizeof(prefix)) return err_set(err, ERR_INVALID, "path %s is too long", path);
     for (char *slash = strchr(prefix, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
         if (*prefix && mkdir_durable(fs, prefix, err)) return -1;

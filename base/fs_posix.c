@@ -61,7 +61,7 @@ static int posix_open(struct fs *fs, const char *path, int flags, struct fs_file
     if (fd < 0) return -1;
     struct fs_file *f = xmalloc(sizeof(*f) + strlen(path) + 1);
     f->fd = fd;
-    strcpy(f->path, path);
+    memcpy(f->path, path, strlen(path) + 1);
     *ret = f;
     return 0;
 }

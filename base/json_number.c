@@ -61,7 +61,7 @@ static void decimal_of_text(const char *text, struct decimal *ret) {
     ret->n = 0;
     for (; *text != 'e'; text++)
         if (*text != '.') ret->digits[ret->n++] = *text;
-    ret->exponent = atoi(text + 1);
+    ret->exponent = (int)strtol(text + 1, NULL, 10);
     strip_zeros(ret);
 }
 

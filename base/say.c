@@ -179,6 +179,7 @@ void say_flush(void) {
     emit_repeats();
 }
 
+__attribute__((format(printf, 4, 0)))
 static void say_formatted(enum say_level level, const struct say_field *fields, size_t n, const char *fmt, va_list ap,
                           const struct err *err) {
     struct buf text = {0};

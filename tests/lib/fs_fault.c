@@ -90,7 +90,7 @@ static int open_inner(struct fs_fault *x, const char *path, int flags, struct fs
     if (x->inner->ops->open(x->inner, path, flags, &inner, err)) return -1;
     struct fs_file *f = xmalloc(sizeof(*f) + strlen(path) + 1);
     *f = (struct fs_file){.fs = x, .inner = inner, .handle = ++x->last_handle};
-    strcpy(f->path, path);
+    memcpy(f->path, path, strlen(path) + 1);
     x->open_files++;
     trace_add(x, existed ? FS_EV_OPEN : FS_EV_CREATE, path)->handle = f->handle;
     if (existed && flags & FS_TRUNC) trace_add(x, FS_EV_TRUNCATE, path)->handle = f->handle;

@@ -50,7 +50,7 @@ static int mem_open(struct fs *fs, const char *path, int flags, struct fs_file *
     m->nodes[node]->opens++;
     struct fs_file *f = xmalloc(sizeof(*f) + strlen(path) + 1);
     *f = (struct fs_file){.fs = m, .node = node, .writable = flags & FS_WRITE};
-    strcpy(f->path, path);
+    memcpy(f->path, path, strlen(path) + 1);
     *ret = f;
     return 0;
 }

@@ -73,7 +73,7 @@ TEST(iteration_and_sorting_meet_every_entry_once) {
     while (map_next(&m, &at)) n++;
     assert_int_equal(n, 100);
     struct map_entry **all = map_sorted(&m);
-    for (int i = 0; i < 100; i++) assert_int_equal(atoi(all[i]->key.p), i);
+    for (int i = 0; i < 100; i++) assert_int_equal(strtol(all[i]->key.p, NULL, 10), i);
     free(all);
     freed = 0;
     map_done(&m, count_free);
