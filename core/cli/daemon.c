@@ -130,16 +130,6 @@ static void store_progressed(void *arg, const struct store_progress *p) {
     notify_status("recovering the log: %s, %.0f %%", p->what, p->total ? 100.0 * (double)p->done / (double)p->total : 0.0);
 }
 
-static void say_recovery(struct daemon *d) {
-    struct recovery_report r;
-    store_report(d->store, &r);
-    if (r.was_clean) say(SAY_INFO, "log opened in %lld ms, %u partitions", (long long)r.took_ms, r.partitions);
-    else
-        say(SAY_INFO, "log recovered in %lld ms: %u partitions, %llu journal frames, %llu bytes restored, %llu bytes cut, %u transactions aborted", (long long)r.took_ms,
-            r.partitions, (unsigned long long)r.frames, (unsigned long long)r.restored_bytes, (unsigned long long)r.cut_bytes, r.transactions_aborted);
-    if (r.partitions_failed) say(SAY_ERROR, "%u partitions are damaged and not served; their bytes are kept, the others go on", r.partitions_failed);
-}
-
 static int open_log(struct daemon *d, struct err *err) {
     const struct worker_config *c = d->config;
     struct store_options o = {
@@ -159,7 +149,6 @@ static int open_log(struct daemon *d, struct err *err) {
     if (fs_posix_open(buf_cstr(&d->data), &d->fs, err) != 0) return -1;
     o.fs = d->fs;
     if (store_open(&o, &d->store, err) != 0) return err_wrap(err, "data folder %s", buf_cstr(&d->data));
-    say_recovery(d);
     struct embedded_options e = {
         .store = d->store,
         .offsets_partitions = (int32_t)c->offsets_partitions,
