@@ -1,8 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/definition.h"
 
+#include <string.h>
+
 #include "base/mem.h"
+#include "base/text.h"
 #include "plugin/spool.h"
+
+uint64_t secrets_digest(const struct task_env *env, const struct connector_config *c) {
+    uint64_t digest = 0;
+    for (size_t i = 0; i < c->props.n; i++) {
+        const struct prop *p = &c->props.items[i];
+        struct buf text = {0};
+        struct err err;
+        if (!env->secrets || !p->secret) continue;
+        if (interpolate(env->secrets, str_of(p->value), &text, &err) != 0) buf_putz(&text, err.msg);
+        digest = digest * 31 + str_hash(buf_str(&text));
+        if (text.p) explicit_bzero(text.p, text.n);
+        buf_done(&text);
+    }
+    return digest;
+}
+
+// Known before the options are read, because the folder belongs to the connector and not to a run.
+static int64_t spool_quota(const struct task_env *env, const struct connector_config *c) {
+    int64_t own = 0;
+    if (!size_parse(str_of(props_text(&c->props, "spool.max.bytes", "0")), &own) || own <= 0) own = env->spool_max_bytes;
+    return own;
+}
 
 int definition_new(const struct task_env *env, struct connector_config *config, const char *file, struct definition **ret, struct err *err) {
     const struct component *component;
@@ -15,13 +40,8 @@ int definition_new(const struct task_env *env, struct connector_config *config, 
     *d = (struct definition){.refs = 1, .env = env, .config = config, .component = component};
     d->file = file ? xstrdup(file) : NULL;
     d->group = xasprintf("connect-%s", config->name);
-    int64_t quota = 0;
-    const char *text = props_text(&config->props, "spool.max.bytes", NULL);
-    struct cn_option_value v = {0};
-    const struct option_scope scope = {"", source_options, source_option_count, "connector"};
-    const struct cn_option *row = options_find(&scope, "spool.max.bytes");
-    if (row && option_parse(row, text ? text : row->def ? row->def : "1GiB", &v, NULL, NULL) == 0) quota = v.i;
-    if (env->spool_dir) d->spool = spool_new(env->spool_dir, config->name, quota > 0 ? quota : 1 << 30);
+    d->secrets = secrets_digest(env, config);
+    if (env->spool_dir) d->spool = spool_new(env->spool_dir, config->name, spool_quota(env, config));
     *ret = d;
     return 0;
 }

@@ -29,7 +29,8 @@ struct task_env {
     const struct secret_places *secrets;
     const char *key_converter, *value_converter, *worker_id, *spool_dir;
     const struct props *worker_props;
-    int64_t shutdown_ms, hang_ms, retry_min_ms, retry_max_ms;
+    int64_t shutdown_ms, hang_ms, retry_min_ms, retry_max_ms, flush_interval_ms, spool_max_bytes;
+    const char *data_dir;
 };
 
 struct definition {
@@ -40,9 +41,12 @@ struct definition {
     struct spool *spool; // NULL: none
     char *file;          // or NULL
     char *group;         // "connect-<name>", a sink's
+    uint64_t secrets;    // of the secrets its options refer to, as they were when it was made
 };
 // Takes the config (also when it fails). ERR_NOT_FOUND: no such plugin.
 int definition_new(const struct task_env *env, struct connector_config *config, const char *file, struct definition **ret, struct err *err) MUST_USE;
+// Of the secrets that a configuration refers to, as they are now; another value means another password.
+uint64_t secrets_digest(const struct task_env *env, const struct connector_config *c);
 struct definition *definition_ref(struct definition *d);
 void definition_unref(struct definition *d);
 static inline const char *definition_name(const struct definition *d) { return d->config->name; }

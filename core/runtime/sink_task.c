@@ -74,7 +74,7 @@ struct sink {
     struct batch_memory memory;
     char *dead_letters;
     bool dead_letters_made;
-    int64_t retry_timeout_ms;
+    int64_t retry_timeout_ms, flush_ms;
 
     struct part **parts;
     size_t n, cap;
@@ -467,7 +467,7 @@ static int commit_if_due(struct sink *s, struct failure *f) {
     if (now_ms(s) < s->commit_at_ms || atomic_load(&s->commit_state) != COMMIT_NONE) return 0;
     // A sink that settles by itself is not held up; one that waits for this is asked.
     if (!s->settled_any && flush(s, s->run->env->shutdown_ms, f) != 0) return -1;
-    s->commit_at_ms = now_ms(s) + s->options->offset_flush_interval_ms;
+    s->commit_at_ms = now_ms(s) + s->flush_ms;
     return commit(s, f);
 }
 
@@ -980,7 +980,8 @@ enum run_end sink_run(struct run *r, struct failure *f) {
     s->retry_timeout_ms = s->options->errors_retry_timeout_ms;
     s->commit_backoff = (struct backoff){.min_ms = 100, .max_ms = 5000};
     s->called_ms = now_ms(s);
-    s->commit_at_ms = s->called_ms + s->options->offset_flush_interval_ms;
+    s->flush_ms = s->options->offset_flush_interval_ms > 0 ? s->options->offset_flush_interval_ms : r->env->flush_interval_ms;
+    s->commit_at_ms = s->called_ms; // where it starts is pinned at once
     batch_memory_init(&s->memory, BATCH_MAX);
     enum run_end end = RUN_FAILED;
     if (open_parts(s, f) == 0) {

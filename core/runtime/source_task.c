@@ -78,6 +78,7 @@ struct source {
     struct backoff stall;
     int64_t retry_at_ms;
     int64_t called_ms;          // the plugin, last
+    int64_t flush_ms;           // how long positions wait that come without records
     bool paused;
 };
 
@@ -406,7 +407,9 @@ static void give_up_batch(struct source *s, const struct cn_batch *b) {
     send(s);
 }
 
+// Positions without records wait for company: they only spare work after a restart.
 static bool due(const struct source *s) {
+    if (!s->filling->records) return now_ms(s) - s->held_since_ms >= s->flush_ms;
     if (s->options->transaction_boundary == 1) return now_ms(s) - s->held_since_ms >= s->options->transaction_interval_ms;
     return s->flights < FEW_FLIGHTS || s->backend_ops->pending_bytes(s->producer) >= SEND_BYTES;
 }
@@ -452,8 +455,9 @@ static bool withheld(const struct source *s) {
 
 static uint32_t poll_timeout(const struct source *s) {
     if (s->open != COMPLETE) return POLL_MS;
-    if (s->options->transaction_boundary != 1) return POLL_MS; // a flight that lands wakes the poll
-    int64_t left = s->held_since_ms + s->options->transaction_interval_ms - now_ms(s);
+    bool interval = s->options->transaction_boundary == 1;
+    if (!interval && s->filling->records) return POLL_MS; // a flight that lands wakes the poll
+    int64_t left = s->held_since_ms + (interval ? s->options->transaction_interval_ms : s->flush_ms) - now_ms(s);
     return left <= 0 ? 0 : left < POLL_MS ? (uint32_t)left : POLL_MS;
 }
 
@@ -589,6 +593,7 @@ enum run_end source_run(struct run *r, struct failure *f) {
     s->last = &s->first;
     s->stall = (struct backoff){.min_ms = 100, .max_ms = 5000};
     s->called_ms = now_ms(s);
+    s->flush_ms = s->options->offset_flush_interval_ms > 0 ? s->options->offset_flush_interval_ms : r->env->flush_interval_ms;
     s->filling = flight_new(s);
     batch_memory_init(&s->memory, BATCH_MAX);
     enum run_end end = RUN_FAILED;

@@ -329,8 +329,10 @@ static void note_hang(struct task *t, const char *op, int64_t ms) {
     t->hung = true;
     t->hung_op = op;
     if (!stack_of(t->thread, &t->hung_stack)) buf_putz(&t->hung_stack, "the thread does not answer\n");
-    say(SAY_WARN, "task %s/%u: %s of %s has not returned for %lld s; its stack:\n%s", definition_name(t->def), t->index, op, t->def->component->name,
-        (long long)ms / 1000, buf_cstr(&t->hung_stack));
+    say(SAY_WARN, "task %s/%u: %s of %s has not returned for %lld s; its stack:", definition_name(t->def), t->index, op, t->def->component->name, (long long)ms / 1000);
+    struct str rest = buf_str(&t->hung_stack), line;
+    for (int i = 0; str_split(&rest, '\n', &line); i++)
+        if (line.n) say(SAY_WARN, "  %d %.*s", i, STR_FMT(line));
 }
 
 bool task_free(struct task *t) {

@@ -36,11 +36,13 @@ struct worker_options {                 // zero means the default
     const char *id;                     // worker_id in statuses: "127.0.0.1:8083"
     const char *data_dir;               // where crashes are noted (plugin/crash.h); NULL: nothing is suspended
     const char *spool_dir;              // root of the connectors' spool folders; NULL: cn_host.spool_dir fails
+    int64_t spool_max_bytes;            // of each connector; 1 GiB
     const struct secret_places *secrets; // NULL: secret references are refused
     const char *key_converter, *value_converter; // the worker's; "json"
     const struct props *worker_props;   // converter options of the worker, or NULL
     int64_t shutdown_ms;                // task.shutdown.graceful.timeout.ms: 5000
     int64_t hang_ms;                    // task.hang.timeout.ms: how long one call of a plugin may take beyond what it was given: 60000
+    int64_t flush_interval_ms;          // offset.flush.interval.ms: 5000
     int64_t retry_min_ms, retry_max_ms; // back-off of restarts: 1000, 300000
 };
 
