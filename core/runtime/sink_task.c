@@ -303,7 +303,9 @@ static int take_verdicts(struct sink *s, struct failure *f) {
         s->inbox_n = 0;
     }
     int rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++) rc = take_verdict(s, &s->taken[i], f);
+    struct failure later; // the first one counts, but what else was settled is settled
+    for (size_t i = 0; i < n; i++)
+        if (take_verdict(s, &s->taken[i], rc ? &later : f) != 0) rc = -1;
     arena_reset(&s->taken_texts);
     s->settled_any = true;
     return rc;
@@ -868,12 +870,13 @@ static enum run_end loop(struct sink *s, struct failure *f) {
 static void drain(struct sink *s, int64_t deadline_ms) {
     struct failure ignored;
     bool asked = false;
+    int64_t settle_by = deadline_ms - (deadline_ms - now_ms(s)) / 3; // the rest is for the commit
     for (size_t i = 0; i < s->n && s->broken; i++) settled_forget(&s->parts[i]->settled);
-    while (now_ms(s) < deadline_ms && !run_lost(s->run)) {
+    while (now_ms(s) < settle_by && !run_lost(s->run)) {
         instance_unwake(&s->run->instance);
         if (take_verdicts(s, &ignored) != 0) break;
         if (!unanswered(s)) break;
-        int64_t left = deadline_ms - now_ms(s);
+        int64_t left = settle_by - now_ms(s);
         if (!asked && flush(s, left, &ignored) != 0) break;
         asked = true;
         if (unanswered(s)) wait_ms(s, left < 100 ? left : 100);
