@@ -73,7 +73,8 @@ static int write_synced(struct fs *fs, const char *path, const void *p, size_t n
 
 int fs_replace(struct fs *fs, const char *path, const void *p, size_t n, struct err *err) {
     char tmp[PATH_MAX];
-    if (snprintf(tmp, sizeof(tmp), "%s.tmp", path) >= (int)sizeof(tmp)) return err_set(err, ERR_INVALID, "path %s is too long", path);
+    if (snprintf(tmp, sizeof(tmp), "%s.tmp", path) >= (int)sizeof(tmp))
+        return err_set(err, ERR_INVALID, "path %s is too long", path);
     if (write_synced(fs, tmp, p, n, err) || fs->ops->rename(fs, tmp, path, err)) {
         fs->ops->unlink(fs, tmp, NULL);
         return err_wrap(err, "replace %s", path);
@@ -93,7 +94,8 @@ static int mkdir_durable(struct fs *fs, const char *path, struct err *err) {
 
 int fs_mkdirs(struct fs *fs, const char *path, struct err *err) {
     char prefix[PATH_MAX];
-    if (snprintf(prefix, sizeof(prefix), "%s", path) >= (int)sizeof(prefix)) return err_set(err, ERR_INVALID, "path %s is too long", path);
+    if (snprintf(prefix, sizeof(prefix), "%s", path) >= (int)sizeof(prefix))
+        return err_set(err, ERR_INVALID, "path %s is too long", path);
     for (char *slash = strchr(prefix, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
         if (*prefix && mkdir_durable(fs, prefix, err)) return -1;

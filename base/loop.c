@@ -87,7 +87,8 @@ void loop_free(struct loop *l) {
     free(l);
 }
 
-struct loop_fd *loop_add(struct loop *l, int fd, unsigned events, void (*ready)(void *arg, unsigned events), void *arg, struct err *err) {
+struct loop_fd *loop_add(struct loop *l, int fd, unsigned events, void (*ready)(void *arg, unsigned events), void *arg,
+                         struct err *err) {
     struct loop_fd *f = xcalloc(1, sizeof(*f));
     *f = (struct loop_fd){.loop = l, .fd = fd, .ready = ready, .arg = arg, .next = l->all, .place = &l->all};
     struct epoll_event ev = {.events = events, .data.ptr = f};

@@ -14,47 +14,54 @@ static const char *const header_converters[] = {"simple", "org.apache.kafka.conn
 
 #define O struct connector_options
 
-#define COMMON_ROWS                                                                                                       \
-    CN_INT("tasks.max", O, tasks_max, "1", 1, 1000, 0, "Common", "The most tasks to run. A connector that can not use more runs fewer."), \
-    CN_STR("key.converter", O, key_converter, NULL, 0, "Converters",                                                      \
-           "How keys become bytes: json, string, bytes, or a plugin's converter. By default the worker's. Its own options go below key.converter."), \
-    CN_STR("value.converter", O, value_converter, NULL, 0, "Converters",                                                  \
-           "How values become bytes: json, string, bytes, or a plugin's converter. By default the worker's. Its own options go below value.converter."), \
-    {"header.converter", CN_OPT_ENUM, CN_OPT_ADVANCED, 0, CN_NOT_BOUND, "simple", 0, 0, header_converters, "Converters",  \
-     "How headers become bytes: as text, like Kafka Connect's SimpleHeaderConverter.", NULL},                             \
-    {"transforms", CN_OPT_LIST, 0, 0, CN_NOT_BOUND, NULL, 0, 0, NULL, "Transforms",                                       \
-     "Names of the transforms, in order. A transform NAME has its type and options below transforms.NAME; in a pipeline file, a list of maps.", NULL}, \
-    {"predicates", CN_OPT_LIST, 0, 0, CN_NOT_BOUND, NULL, 0, 0, NULL, "Transforms",                                       \
-     "Names of the predicates that transforms refer to by transforms.NAME.predicate.", NULL},                             \
-    CN_ENUM("errors.tolerance", O, errors_tolerance, "none", tolerances, 0, "Errors",                                     \
-            "What happens to a record that can not be converted, transformed or delivered: none stops the task at it, all puts it into the dead-letter topic and goes on."), \
-    CN_MS("errors.retry.timeout", O, errors_retry_timeout_ms, "0", -1, INT64_MAX, 0, "Errors",                            \
-          "How long a record that the target refuses for now is tried again before it counts as failed. 0: as long as the target says it may succeed; -1: for ever."), \
-    CN_MS("errors.retry.delay.max.ms", O, errors_retry_delay_max_ms, "60s", 1, 86400000, CN_OPT_ADVANCED, "Errors",       \
-          "The longest pause between two tries. The first is 300 ms, each next one longer."),                             \
+#define COMMON_ROWS                                                                                                          \
+    CN_INT("tasks.max", O, tasks_max, "1", 1, 1000, 0, "Common",                                                             \
+           "The most tasks to run. A connector that can not use more runs fewer."),                                          \
+    CN_STR("key.converter", O, key_converter, NULL, 0, "Converters",                                                         \
+           "How keys become bytes: json, string, bytes, or a plugin's converter. By default the worker's. Its own "          \
+           "options go below key.converter."),                                                                               \
+    CN_STR("value.converter", O, value_converter, NULL, 0, "Converters",                                                     \
+           "How values become bytes: json, string, bytes, or a plugin's converter. By default the worker's. Its own "        \
+           "options go below value.converter."),                                                                             \
+    {"header.converter", CN_OPT_ENUM, CN_OPT_ADVANCED, 0, CN_NOT_BOUND, "simple", 0, 0, header_converters, "Converters",     \
+     "How headers become bytes: as text, like Kafka Connect's SimpleHeaderConverter.", NULL},                                \
+    {"transforms", CN_OPT_LIST, 0, 0, CN_NOT_BOUND, NULL, 0, 0, NULL, "Transforms",                                          \
+     "Names of the transforms, in order. A transform NAME has its type and options below transforms.NAME; in a "             \
+     "pipeline file, a list of maps.", NULL},                                                                                \
+    {"predicates", CN_OPT_LIST, 0, 0, CN_NOT_BOUND, NULL, 0, 0, NULL, "Transforms",                                          \
+     "Names of the predicates that transforms refer to by transforms.NAME.predicate.", NULL},                                \
+    CN_ENUM("errors.tolerance", O, errors_tolerance, "none", tolerances, 0, "Errors",                                        \
+            "What happens to a record that can not be converted, transformed or delivered: none stops the task at "          \
+            "it, all puts it into the dead-letter topic and goes on."),                                                      \
+    CN_MS("errors.retry.timeout", O, errors_retry_timeout_ms, "0", -1, INT64_MAX, 0, "Errors",                               \
+          "How long a record that the target refuses for now is tried again before it counts as failed. 0: as long "         \
+          "as the target says it may succeed; -1: for ever."),                                                               \
+    CN_MS("errors.retry.delay.max.ms", O, errors_retry_delay_max_ms, "60s", 1, 86400000, CN_OPT_ADVANCED, "Errors",          \
+          "The longest pause between two tries. The first is 300 ms, each next one longer."),                                \
     CN_BOOL("errors.log.enable", O, errors_log_enable, "false", 0, "Errors", "Whether each tolerated error is also logged."), \
-    CN_BOOL("errors.log.include.messages", O, errors_log_include_messages, "false", CN_OPT_ADVANCED, "Errors",            \
-            "Whether the log lines of errors.log.enable contain the record itself, which may be confidential."),          \
-    CN_STR("errors.deadletterqueue.topic.name", O, dead_letter_topic, NULL, 0, "Errors",                                  \
-           "The dead-letter topic of errors.tolerance=all. By default the connector's name followed by .dlq."),           \
-    CN_BOOL("errors.deadletterqueue.context.headers.enable", O, dead_letter_headers, "true", 0, "Errors",                 \
-            "Whether dead letters carry headers that say where the record came from, which stage failed and why."),       \
-    CN_IGNORED("errors.deadletterqueue.topic.replication.factor", "one node keeps one copy"),                             \
-    CN_MS("restart.delay.max.ms", O, restart_delay_max_ms, "0", 0, 86400000, CN_OPT_ADVANCED, "Errors",             \
-          "The longest pause before a task that failed for a passing reason is started again. The first is a second, each next one twice as long. 0: the worker's."), \
-    CN_SIZE("spool.max.bytes", O, spool_max_bytes, "0", 0, INT64_MAX, CN_OPT_ADVANCED, "Limits",                       \
-            "The most bytes the connector may keep in its private spool folder. 0: the worker's."),                                        \
-    CN_SIZE("max.bytes.in.flight", O, max_bytes_in_flight, "32MiB", 65536, INT64_MAX, CN_OPT_ADVANCED, "Limits",          \
-            "The most bytes of records that a task has polled and not seen durable, or put and not seen settled."),       \
-    CN_IGNORED("config.action.reload", "secrets are read again at every start of a connector, and by `connectd reload`"), \
-    CN_IGNORED("tasks.max.enforce", "more tasks than tasks.max are never started"),                                       \
-    CN_REFUSED("connector.plugin.version", "one version of a plugin is loaded at a time"),                                \
-    CN_REFUSED("key.converter.plugin.version", "one version of a plugin is loaded at a time"),                            \
+    CN_BOOL("errors.log.include.messages", O, errors_log_include_messages, "false", CN_OPT_ADVANCED, "Errors",               \
+            "Whether the log lines of errors.log.enable contain the record itself, which may be confidential."),             \
+    CN_STR("errors.deadletterqueue.topic.name", O, dead_letter_topic, NULL, 0, "Errors",                                     \
+           "The dead-letter topic of errors.tolerance=all. By default the connector's name followed by .dlq."),              \
+    CN_BOOL("errors.deadletterqueue.context.headers.enable", O, dead_letter_headers, "true", 0, "Errors",                    \
+            "Whether dead letters carry headers that say where the record came from, which stage failed and why."),          \
+    CN_IGNORED("errors.deadletterqueue.topic.replication.factor", "one node keeps one copy"),                                \
+    CN_MS("restart.delay.max.ms", O, restart_delay_max_ms, "0", 0, 86400000, CN_OPT_ADVANCED, "Errors",                      \
+          "The longest pause before a task that failed for a passing reason is started again. The first is a second, "       \
+          "each next one twice as long. 0: the worker's."),                                                                  \
+    CN_SIZE("spool.max.bytes", O, spool_max_bytes, "0", 0, INT64_MAX, CN_OPT_ADVANCED, "Limits",                             \
+            "The most bytes the connector may keep in its private spool folder. 0: the worker's."),                          \
+    CN_SIZE("max.bytes.in.flight", O, max_bytes_in_flight, "32MiB", 65536, INT64_MAX, CN_OPT_ADVANCED, "Limits",             \
+            "The most bytes of records that a task has polled and not seen durable, or put and not seen settled."),          \
+    CN_IGNORED("config.action.reload", "secrets are read again at every start of a connector, and by `connectd reload`"),    \
+    CN_IGNORED("tasks.max.enforce", "more tasks than tasks.max are never started"),                                          \
+    CN_REFUSED("connector.plugin.version", "one version of a plugin is loaded at a time"),                                   \
+    CN_REFUSED("key.converter.plugin.version", "one version of a plugin is loaded at a time"),                               \
     CN_REFUSED("value.converter.plugin.version", "one version of a plugin is loaded at a time")
 
 // What Kafka's clients would have been told; there are none inside.
-#define OVERRIDE(prefix)                                                                                                  \
-    {prefix, CN_OPT_MAP, CN_OPT_REFUSED, 0, CN_NOT_BOUND, NULL, 0, 0, NULL, NULL,                                         \
+#define OVERRIDE(prefix)                                                                                                     \
+    {prefix, CN_OPT_MAP, CN_OPT_REFUSED, 0, CN_NOT_BOUND, NULL, 0, 0, NULL, NULL,                                            \
      "connectors reach the log without a Kafka client", NULL}
 
 const struct cn_option source_options[] = {

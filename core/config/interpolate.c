@@ -105,7 +105,8 @@ static bool split_property(struct str line, struct buf *key, struct str *ret_val
     size_t at = 0;
     while (at < line.n && is_blank(line.p[at])) at++;
     if (at == line.n || line.p[at] == '#' || line.p[at] == '!') return false;
-    while (at < line.n && line.p[at] != '=' && line.p[at] != ':' && !is_blank(line.p[at])) buf_u8(key, (uint8_t)property_char(line, &at));
+    while (at < line.n && line.p[at] != '=' && line.p[at] != ':' && !is_blank(line.p[at]))
+        buf_u8(key, (uint8_t)property_char(line, &at));
     while (at < line.n && is_blank(line.p[at])) at++;
     if (at < line.n && (line.p[at] == '=' || line.p[at] == ':')) at++;
     while (at < line.n && is_blank(line.p[at])) at++;
@@ -189,7 +190,8 @@ static int put_by_file(const struct secret_places *from, struct str rest, struct
     struct str path = str_first(rest, colon), key = str_from(rest, colon + 1);
     bool absolute = str_starts(path, STR("/"));
     if (!absolute && check_name(path, err)) return -1;
-    _cleanup_free_ char *full = absolute ? str_dup(path) : xasprintf("%s/%.*s", from->secrets_dir ? from->secrets_dir : ".", STR_FMT(path));
+    _cleanup_free_ char *full =
+        absolute ? str_dup(path) : xasprintf("%s/%.*s", from->secrets_dir ? from->secrets_dir : ".", STR_FMT(path));
     return put_from_properties(full, key, ret, err);
 }
 
@@ -223,7 +225,8 @@ static int put_reference(const struct secret_places *from, const struct referenc
         if (!providers[i].put(from, r->rest, ret, err)) return 0;
         return err_wrap(err, "%.*s", STR_FMT(str_first(r->whole, 200)));
     }
-    err_set(err, ERR_INVALID, "%.*s: there is no provider '%.*s'", STR_FMT(str_first(r->whole, 200)), STR_FMT(str_first(r->provider, 50)));
+    err_set(err, ERR_INVALID, "%.*s: there is no provider '%.*s'", STR_FMT(str_first(r->whole, 200)),
+            STR_FMT(str_first(r->provider, 50)));
     return err_hint(err, "providers are env, file, directory and credential; write $${ for a literal ${");
 }
 

@@ -128,7 +128,9 @@ static int parse_list(const struct parsing *p) {
     return 0;
 }
 
-static int parse_map(const struct parsing *p) { return err_set(p->err, ERR_INVALID, "it has no value of its own: options go below it"); }
+static int parse_map(const struct parsing *p) {
+    return err_set(p->err, ERR_INVALID, "it has no value of its own: options go below it");
+}
 
 static const struct {
     int (*parse)(const struct parsing *p);

@@ -113,7 +113,8 @@ static void read_items(struct reading *x, const struct cn_option *row, const str
         if (!text) return;
         items[i] = arena_copy(texts_for(x, row, p), str_of(text)).p;
     }
-    *value_of(x->v, row) = (struct cn_option_value){.type = CN_OPT_LIST, .set = 1, .choice = -1, .list = {(uint32_t)p->item_count, items}};
+    *value_of(x->v, row) =
+        (struct cn_option_value){.type = CN_OPT_LIST, .set = 1, .choice = -1, .list = {(uint32_t)p->item_count, items}};
 }
 
 // A list written as text is split before references are replaced: a secret may hold a comma.
@@ -164,10 +165,13 @@ static void read_pair(struct reading *x, const struct cn_option *row, const stru
 
 static bool refused(struct reading *x, const struct cn_option *row, const struct prop *p) {
     if (row->flags & CN_OPT_REFUSED) {
-        x->failed = findings_error(x->f, p->key_at, p->key, "option %s is not supported%s%s", p->key, row->doc ? ": " : "", row->doc ? row->doc : "");
+        x->failed = findings_error(x->f, p->key_at, p->key, "option %s is not supported%s%s", p->key,
+                                   row->doc ? ": " : "", row->doc ? row->doc : "");
         return true;
     }
-    if (row->flags & CN_OPT_IGNORED) findings_warn(x->f, p->key_at, p->key, "option %s has no effect here%s%s", p->key, row->doc ? ": " : "", row->doc ? row->doc : "");
+    if (row->flags & CN_OPT_IGNORED)
+        findings_warn(x->f, p->key_at, p->key, "option %s has no effect here%s%s", p->key, row->doc ? ": " : "",
+                      row->doc ? row->doc : "");
     return row->flags & CN_OPT_IGNORED;
 }
 
@@ -175,7 +179,8 @@ static bool already_set(struct reading *x, const struct cn_option *row, const st
     const struct prop **from = &x->v->from[row - x->v->rows], *first = *from;
     *from = p;
     if (!first || row->type == CN_OPT_MAP) return false;
-    x->failed = findings_error(x->f, p->key_at, p->key, "options %s and %s (line %d) are the same", p->key, first->key, first->key_at.line);
+    x->failed = findings_error(x->f, p->key_at, p->key, "options %s and %s (line %d) are the same", p->key, first->key,
+                               first->key_at.line);
     return true;
 }
 
@@ -315,7 +320,8 @@ void options_unknown(const struct props *p, const struct option_scope *scopes, s
 // ── secrets ──
 
 static bool sounds_secret(const char *key) {
-    static const char *const words[] = {"password", "passwd", "passphrase", "secret", "token", "credential", "private.key", "api.key", "apikey", "authorization"};
+    static const char *const words[] = {"password",   "passwd",      "passphrase", "secret", "token",
+                                        "credential", "private.key", "api.key",    "apikey", "authorization"};
     for (size_t i = 0; i < countof(words); i++)
         if (strcasestr(key, words[i])) return true;
     return false;

@@ -81,13 +81,15 @@ static int flatten_rest(const struct yaml_node *map, struct connector_config *c,
 
 static int missing_plugin(const struct connector_config *c, struct findings *f) {
     findings_error(f, c->at, "connector", "connector %s has no `connector:` to say which plugin it is", c->name);
-    return findings_hint(f, "for example `connector: %s`; `connectd plugins` lists them", c->is_source ? "postgres-cdc" : "http-sink");
+    return findings_hint(f, "for example `connector: %s`; `connectd plugins` lists them",
+                         c->is_source ? "postgres-cdc" : "http-sink");
 }
 
 static int take_plugin(struct connector_config *c, struct findings *f) {
     const struct prop *ours = props_get(&c->props, "connector"), *theirs = props_get(&c->props, "connector.class");
     if (ours && theirs) {
-        return findings_error(f, theirs->key_at, "connector.class", "options connector.class and connector (line %d) are the same", ours->key_at.line);
+        return findings_error(f, theirs->key_at, "connector.class",
+                              "options connector.class and connector (line %d) are the same", ours->key_at.line);
     }
     if (!ours && !theirs) return missing_plugin(c, f);
     pipeline_set_plugin(c, ours ? ours->value : theirs->value);
@@ -104,7 +106,8 @@ static int refuse_name(struct connector_config *c, struct findings *f) {
     return findings_hint(f, "remove `name:`");
 }
 
-static int read_connector(struct pipeline *p, const char *suffix, bool is_source, struct place at, const struct yaml_node *map, struct findings *f) {
+static int read_connector(struct pipeline *p, const char *suffix, bool is_source, struct place at,
+                          const struct yaml_node *map, struct findings *f) {
     struct connector_config *c = pipeline_add(p);
     c->name = xasprintf("%s-%s", p->name, suffix);
     c->pipeline = xstrdup(p->name);
@@ -194,7 +197,9 @@ static int check_twice(const struct pipeline *p, struct findings *f) {
     for (size_t i = 0; i < p->n; i++) {
         for (size_t k = 0; k < i; k++) {
             if (strcmp(p->connectors[i].name, p->connectors[k].name)) continue;
-            failed = findings_error(f, p->connectors[i].at, NULL, "connector %s is defined twice: it is also in line %d", p->connectors[i].name, p->connectors[k].at.line);
+            failed =
+                findings_error(f, p->connectors[i].at, NULL, "connector %s is defined twice: it is also in line %d",
+                               p->connectors[i].name, p->connectors[k].at.line);
         }
     }
     return failed;
@@ -217,7 +222,9 @@ static int default_topics(struct pipeline *p, struct findings *f) {
         if (c->is_source || props_get(&c->props, "topics") || props_get(&c->props, "topics.regex")) continue;
         keep_sources(p, c);
         if (c->source_count) continue;
-        failed = findings_error(f, c->at, "topics", "sink %s has no topics, and its pipeline has no sources whose topics it could read", c->name);
+        failed = findings_error(f, c->at, "topics",
+                                "sink %s has no topics, and its pipeline has no sources whose topics it could read",
+                                c->name);
         findings_hint(f, "add `topics: [name, ...]` or `topics.regex: ...`");
     }
     return failed;
@@ -228,7 +235,8 @@ static int parse_yaml(struct pipeline *p, struct str text, struct findings *f) {
     struct place whole = {p->file, 0, 0};
     int failed = yaml_parse(&y, p->file, text, f);
     if (!failed && (!y.root || y.root->kind != YAML_MAP)) {
-        failed = findings_error(f, y.root ? y.root->at : whole, NULL, "%s", y.root ? "a pipeline file is a map" : "the file is empty");
+        failed = findings_error(f, y.root ? y.root->at : whole, NULL, "%s",
+                                y.root ? "a pipeline file is a map" : "the file is empty");
     }
     if (!failed) failed = check_sections(y.root, f) | read_name(y.root, p, f);
     if (!failed) failed = check_short_form(y.root, "source", "sources", f) | check_short_form(y.root, "sink", "sinks", f);

@@ -35,13 +35,16 @@ static size_t token_start(const struct json_config *j) {
     return at;
 }
 
-static int add_option(struct json_config *j, struct connector_config *c, struct str key, struct place key_at, struct str value, struct place at) {
+static int add_option(struct json_config *j, struct connector_config *c, struct str key, struct place key_at,
+                      struct str value, struct place at) {
     _cleanup_free_ char *name = str_dup(key);
     const struct prop *first = props_get(&c->props, name);
     if (!key.n || str_find(key, 0, 0) < key.n || str_find(value, 0, 0) < value.n) {
         return findings_error(j->f, key_at, NULL, "an option's name is empty, or it or its value contains a NUL character");
     }
-    if (first) return findings_error(j->f, key_at, name, "option %s is given twice: it is also in line %d", name, first->key_at.line);
+    if (first)
+        return findings_error(j->f, key_at, name, "option %s is given twice: it is also in line %d", name,
+                              first->key_at.line);
     props_add(&c->props, key, value, at)->key_at = key_at;
     return 0;
 }
@@ -76,7 +79,8 @@ static int read_json_name(struct json_config *j, struct connector_config *c, str
     if (!before) return read_option(j, c, STR("name"), at);
     if (json_next(&j->r) != JSON_STRING) return j->r.error ? json_fail(j) : findings_error(j->f, at, "name", "a name is a text");
     if (str_eqz(j->r.text, before->value)) return 0;
-    return findings_error(j->f, at, "name", "the connector has two names: %s in line %d, and %.*s", before->value, before->at.line, STR_FMT(str_first(j->r.text, 100)));
+    return findings_error(j->f, at, "name", "the connector has two names: %s in line %d, and %.*s", before->value,
+                          before->at.line, STR_FMT(str_first(j->r.text, 100)));
 }
 
 // One member of the outer object: `config` holds the options; anything else is one (the flat form).
@@ -182,7 +186,10 @@ int pipeline_parse_json(struct pipeline *p, struct str text, struct findings *f)
     if (parse_json(p, NULL, text, f)) return -1;
     for (size_t i = 0; i < p->n; i++)
         for (size_t k = 0; k < i; k++)
-            if (!strcmp(p->connectors[i].name, p->connectors[k].name)) return findings_error(f, p->connectors[i].at, NULL, "connector %s is defined twice: it is also in line %d", p->connectors[i].name, p->connectors[k].at.line);
+            if (!strcmp(p->connectors[i].name, p->connectors[k].name))
+                return findings_error(f, p->connectors[i].at, NULL,
+                                      "connector %s is defined twice: it is also in line %d", p->connectors[i].name,
+                                      p->connectors[k].at.line);
     return 0;
 }
 

@@ -35,7 +35,9 @@ static bool step_name_ok(struct str name) {
 }
 
 static int add_name(struct steps *s, struct str name, struct place at) {
-    if (!step_name_ok(name)) return findings_error(s->f, at, s->what, "'%.*s' can not be a name in %s: it has no dots, commas or blanks", STR_FMT(str_first(name, 120)), s->what);
+    if (!step_name_ok(name))
+        return findings_error(s->f, at, s->what, "'%.*s' can not be a name in %s: it has no dots, commas or blanks",
+                              STR_FMT(str_first(name, 120)), s->what);
     for (size_t i = 0; i < s->n; i++) {
         if (!str_eq(s->names[i], name)) continue;
         findings_error(s->f, at, s->what, "%s has two entries called %.*s", s->what, STR_FMT(name));
@@ -46,7 +48,8 @@ static int add_name(struct steps *s, struct str name, struct place at) {
 }
 
 // Everything of an entry but the members that were dealt with, under WHAT.NAME.
-static int flatten_step(struct steps *s, const struct yaml_node *entry, struct str name, const struct yaml_node *skip_a, const struct yaml_node *skip_b) {
+static int flatten_step(struct steps *s, const struct yaml_node *entry, struct str name, const struct yaml_node *skip_a,
+                        const struct yaml_node *skip_b) {
     struct yaml_node rest = *entry;
     rest.members = xcalloc(entry->n, sizeof(*rest.members));
     rest.n = 0;
@@ -88,7 +91,8 @@ static int add_step(struct steps *s, struct steps *predicates, const struct yaml
 
 static int list_step(struct steps *s, struct steps *predicates, const struct yaml_node *entry) {
     const struct yaml_node *type = yaml_get(entry, "type");
-    if (entry->kind != YAML_MAP) return findings_error(s->f, entry->at, s->what, "an entry of %s is a map with `name:` and `type:`", s->what);
+    if (entry->kind != YAML_MAP)
+        return findings_error(s->f, entry->at, s->what, "an entry of %s is a map with `name:` and `type:`", s->what);
     if (!type) return no_type(s, entry);
     return add_step(s, predicates, entry, step_name(entry, yaml_get(entry, "name"), type));
 }
@@ -134,7 +138,8 @@ int pipeline_steps(const struct yaml_node *connector, struct connector_config *c
 
 // ── topics ──
 
-static int rule_of(struct pipeline *p, const struct yaml_node *rule, size_t number, struct connector_config *c, struct findings *f) {
+static int rule_of(struct pipeline *p, const struct yaml_node *rule, size_t number, struct connector_config *c,
+                   struct findings *f) {
     const struct yaml_node *match = yaml_get(rule, "match");
     struct steps s = {.what = "topic.creation", .c = c, .f = f};
     char name[32];
@@ -147,7 +152,9 @@ static int rule_of(struct pipeline *p, const struct yaml_node *rule, size_t numb
 
 static int check_rule(const struct yaml_node *rule, struct findings *f) {
     const struct yaml_node *match = yaml_get(rule, "match");
-    if (rule->kind != YAML_MAP) return findings_error(f, rule->at, "topics", "an entry of topics is a map: {match: 'pattern', partitions: 4, ...}");
+    if (rule->kind != YAML_MAP)
+        return findings_error(f, rule->at, "topics",
+                              "an entry of topics is a map: {match: 'pattern', partitions: 4, ...}");
     if (!match) return findings_error(f, rule->at, "topics", "this entry of topics has no `match:`");
     return match->kind == YAML_TEXT ? 0 : findings_error(f, match->at, "topics", "`match:` is a regular expression");
 }
@@ -174,7 +181,8 @@ int pipeline_topics(const struct yaml_node *topics, struct pipeline *p, struct f
     int failed = 0;
     bool any = false;
     if (!topics) return 0;
-    if (topics->kind != YAML_LIST) return findings_error(f, topics->at, "topics", "`topics:` is a list: - {match: 'pattern', partitions: 4, ...}");
+    if (topics->kind != YAML_LIST)
+        return findings_error(f, topics->at, "topics", "`topics:` is a list: - {match: 'pattern', partitions: 4, ...}");
     for (size_t i = 0; i < topics->n; i++) failed |= check_rule(topics->items[i], f);
     for (size_t i = 0; i < p->n && !failed; i++) {
         if (!p->connectors[i].is_source) continue;

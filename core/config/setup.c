@@ -18,9 +18,17 @@ struct setting_up {
 
 // `type`, `predicate` and `negate` of a transform; `type` of a predicate.
 static const struct cn_option step_rows[] = {
-    {.name = "type", .type = CN_OPT_STRING, .flags = CN_OPT_REQUIRED, .at = CN_NOT_BOUND, .doc = "Which transform or predicate it is."},
+    {.name = "type",
+     .type = CN_OPT_STRING,
+     .flags = CN_OPT_REQUIRED,
+     .at = CN_NOT_BOUND,
+     .doc = "Which transform or predicate it is."},
     {.name = "predicate", .type = CN_OPT_STRING, .at = CN_NOT_BOUND, .doc = "The predicate a record must meet."},
-    {.name = "negate", .type = CN_OPT_BOOL, .at = CN_NOT_BOUND, .def = "false", .doc = "Whether the predicate is turned round."},
+    {.name = "negate",
+     .type = CN_OPT_BOOL,
+     .at = CN_NOT_BOUND,
+     .def = "false",
+     .doc = "Whether the predicate is turned round."},
 };
 
 // Takes every key below a prefix: of components that were not found, whose options nobody can judge.
@@ -31,7 +39,8 @@ static void add_scope(struct setting_up *x, const char *prefix, const struct cn_
     VEC_PUSH(x->s->scopes, x->s->scope_count, x->s->scope_cap, scope);
 }
 
-static struct option_values *read_values(struct setting_up *x, const struct option_scope *scope, const struct props *props, struct place at) {
+static struct option_values *read_values(struct setting_up *x, const struct option_scope *scope,
+                                         const struct props *props, struct place at) {
     struct option_values *v;
     struct option_read r = {.scope = scope, .props = props, .secrets = x->in->secrets, .at = at};
     x->failed |= options_read(&r, x->f, &v);
@@ -93,7 +102,8 @@ static void not_found(struct setting_up *x, enum cn_kind kind, const char *name,
 }
 
 // Finds the component of a part, reads its options below its prefix, and enters their scope.
-static void fill_part(struct setting_up *x, struct setup_part *part, enum cn_kind kind, const char *name, const char *option, const struct props *props) {
+static void fill_part(struct setting_up *x, struct setup_part *part, enum cn_kind kind, const char *name,
+                      const char *option, const struct props *props) {
     part->predicate = -1;
     part->component = find_any(x, kind, name, &part->variant);
     if (!part->component) {
@@ -129,12 +139,17 @@ static void check_sink_topics(struct setting_up *x) {
     const struct connector_options *o = &x->s->options;
     const struct prop *topics = props_get(&x->c->props, "topics"), *regex = props_get(&x->c->props, "topics.regex");
     if (x->s->is_source || x->c->pipeline_topics) return;
-    if (topics && regex) x->failed = findings_error(x->f, regex->key_at, "topics.regex", "topics and topics.regex (line %d) are both given: use one", topics->key_at.line);
+    if (topics && regex)
+        x->failed = findings_error(x->f, regex->key_at, "topics.regex",
+                                   "topics and topics.regex (line %d) are both given: use one", topics->key_at.line);
     else if (!regex && topics && !o->topics.n) x->failed = findings_error(x->f, topics->at, "topics", "topics is empty");
-    else if (!regex && !topics) x->failed = findings_error(x->f, x->c->at, "topics", "sink %s needs topics or topics.regex", x->c->name);
+    else if (!regex && !topics)
+        x->failed = findings_error(x->f, x->c->at, "topics", "sink %s needs topics or topics.regex", x->c->name);
     for (uint32_t i = 0; i < o->topics.n && o->dead_letter_topic; i++) {
         if (strcmp(o->topics.items[i], o->dead_letter_topic)) continue;
-        x->failed = findings_error(x->f, topics->at, "topics", "the dead-letter topic %s is among the topics: it would be read again for ever", o->dead_letter_topic);
+        x->failed = findings_error(x->f, topics->at, "topics",
+                                   "the dead-letter topic %s is among the topics: it would be read again for ever",
+                                   o->dead_letter_topic);
     }
 }
 
@@ -175,7 +190,8 @@ static void set_up_step(struct setting_up *x, struct setup_part *part, enum cn_k
     part->at = type ? type->at : own ? own->at : x->c->at;
     add_scope(x, part->prefix, step_rows, kind == CN_TRANSFORM ? countof(step_rows) : 1, NULL);
     if (type) return fill_part(x, part, kind, type->value, type->key, &x->c->props);
-    x->failed = findings_error(x->f, part->at, list, "option %stype is missing: %s %s has no type", part->prefix, kind_text(kind), name);
+    x->failed = findings_error(x->f, part->at, list, "option %stype is missing: %s %s has no type", part->prefix,
+                               kind_text(kind), name);
     add_scope(x, part->prefix, &anything_row, 1, NULL);
 }
 
@@ -248,7 +264,9 @@ int connector_setup(const struct setup_input *in, struct connector_setup **ret, 
     set_up_converter(&x, &s->key_converter, "key.converter", in->default_key_converter);
     set_up_converter(&x, &s->value_converter, "value.converter", in->default_value_converter);
     set_up_transforms(&x);
-    if (s->is_source) x.failed |= topic_creation_read(&in->config->props, &s->options.topic_groups, &s->texts, &s->options.topic_creation, f);
+    if (s->is_source)
+        x.failed |=
+            topic_creation_read(&in->config->props, &s->options.topic_groups, &s->texts, &s->options.topic_creation, f);
     if (s->connector.component) options_unknown(&in->config->props, s->scopes, s->scope_count, f);
     *ret = s;
     return x.failed || f->errors > errors ? -1 : 0;

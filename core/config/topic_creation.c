@@ -15,7 +15,8 @@ static const char *const codecs[] = {"producer", "uncompressed", "none", "gzip",
 static const char *const stamps[] = {"CreateTime", "LogAppendTime", NULL};
 
 const struct cn_option topic_rows[] = {
-    CHOICE("cleanup.policy", NULL, policies, "What frees space: delete old segments, or compact them to the latest record of each key."),
+    CHOICE("cleanup.policy", NULL, policies,
+           "What frees space: delete old segments, or compact them to the latest record of each key."),
     ROW("retention.ms", CN_OPT_MS, NULL, -1, INT64_MAX, "How long records are kept; -1 for ever."),
     ROW("retention.bytes", CN_OPT_SIZE, NULL, -1, INT64_MAX, "The most bytes a partition keeps; -1 no limit."),
     ROW("segment.bytes", CN_OPT_SIZE, NULL, 14, INT32_MAX, "The size at which a segment file is closed."),
@@ -26,7 +27,8 @@ const struct cn_option topic_rows[] = {
     ROW("delete.retention.ms", CN_OPT_MS, NULL, 0, INT64_MAX, "How long compaction keeps tombstones."),
     ROW("min.compaction.lag.ms", CN_OPT_MS, NULL, 0, INT64_MAX, "How long a record is safe from compaction."),
     ROW("max.compaction.lag.ms", CN_OPT_MS, NULL, 1, INT64_MAX, "How long compaction may be put off."),
-    ROW("min.cleanable.dirty.ratio", CN_OPT_DOUBLE, NULL, 0, 1, "The share of superseded bytes that starts compaction."),
+    ROW("min.cleanable.dirty.ratio", CN_OPT_DOUBLE, NULL, 0, 1,
+        "The share of superseded bytes that starts compaction."),
     ROW("index.interval.bytes", CN_OPT_SIZE, NULL, 0, INT32_MAX, "Bytes between two index entries."),
     WITHOUT("replication.factor", "one node keeps one copy"),
     WITHOUT("min.insync.replicas", "one node keeps one copy"),
@@ -81,7 +83,9 @@ static void check_patterns(struct creation *x, const struct prop *p) {
 static void check_partitions(struct creation *x, const struct prop *p) {
     int64_t v;
     if (str_to_i64(str_trim(str_of(p->value)), &v) && (v == -1 || (v >= 1 && v <= 10000))) return keep_pair(x, p, p->value);
-    x->failed = findings_error(x->f, p->at, p->key, "option %s: '%.100s' is not a number of partitions: 1 to 10000, or -1 for the default", p->key, p->value);
+    x->failed = findings_error(x->f, p->at, p->key,
+                               "option %s: '%.100s' is not a number of partitions: 1 to 10000, or -1 for the default",
+                               p->key, p->value);
 }
 
 static void unknown_setting(struct creation *x, const struct prop *p, const char *name) {
@@ -105,7 +109,8 @@ static void check_setting(struct creation *x, const struct prop *p, const char *
     struct cn_option_value v;
     struct err err;
     if (!row) return unknown_setting(x, p, name);
-    if (row->flags & CN_OPT_IGNORED) return findings_warn(x->f, p->key_at, p->key, "option %s has no effect here: %s", p->key, row->doc);
+    if (row->flags & CN_OPT_IGNORED)
+        return findings_warn(x->f, p->key_at, p->key, "option %s has no effect here: %s", p->key, row->doc);
     if (option_parse(row, p->value, &v, x->texts, &err)) return creation_failed(x, p, &err);
     if (is_plain_number(row)) keep_pair(x, p, arena_printf(x->texts, "%lld", (long long)v.i));
     else keep_pair(x, p, v.text ? v.text : p->value);
@@ -118,7 +123,8 @@ static bool has_group(const struct creation *x, struct str group) {
 }
 
 static void unknown_group(struct creation *x, const struct prop *p, struct str group) {
-    x->failed = findings_error(x->f, p->key_at, p->key, "option %s: topic.creation.groups has no group %.*s", p->key, STR_FMT(group));
+    x->failed = findings_error(x->f, p->key_at, p->key, "option %s: topic.creation.groups has no group %.*s", p->key,
+                               STR_FMT(group));
     findings_hint(x->f, "add %.*s to topic.creation.groups, or use the group default", STR_FMT(group));
 }
 
@@ -138,12 +144,14 @@ static void check_includes(struct creation *x, const struct props *props) {
     for (uint32_t i = 0; groups && i < x->groups->n; i++) {
         const char *group = x->groups->items[i];
         if (!strcmp(group, "default") || props_get(props, arena_printf(x->texts, "topic.creation.%s.include", group))) continue;
-        x->failed = findings_error(x->f, groups->at, groups->key, "topic.creation.%s.include is missing: the group matches no topic", group);
+        x->failed = findings_error(x->f, groups->at, groups->key,
+                                   "topic.creation.%s.include is missing: the group matches no topic", group);
         findings_hint(x->f, "say which topics it is for, as a regular expression that matches the whole name");
     }
 }
 
-int topic_creation_read(const struct props *props, const struct cn_list *groups, struct arena *texts, struct cn_pairs *ret_pairs, struct findings *f) {
+int topic_creation_read(const struct props *props, const struct cn_list *groups, struct arena *texts,
+                        struct cn_pairs *ret_pairs, struct findings *f) {
     struct creation x = {.groups = groups, .texts = texts, .f = f};
     x.names = arena_alloc(texts, (props->n + 1) * sizeof(*x.names));
     x.values = arena_alloc(texts, (props->n + 1) * sizeof(*x.values));

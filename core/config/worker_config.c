@@ -37,8 +37,12 @@ static void place_spool(struct worker_config *c) {
 static void check_together(const struct worker_config *c, struct findings *f) {
     const struct prop *journal = props_get(&c->props, "log.journal.bytes"), *commit = props_get(&c->props, "log.commit.max.bytes");
     if (c->journal_bytes >= 2 * c->commit_max_bytes) return;
-    findings_error(f, journal ? journal->at : commit ? commit->at : (struct place){c->file, 0, 0}, "log.journal.bytes",
-                   "log.journal.bytes (%lld) is less than twice log.commit.max.bytes (%lld)", (long long)c->journal_bytes, (long long)c->commit_max_bytes);
+    findings_error(f,
+                   journal  ? journal->at
+                   : commit ? commit->at
+                            : (struct place){c->file, 0, 0},
+                   "log.journal.bytes", "log.journal.bytes (%lld) is less than twice log.commit.max.bytes (%lld)",
+                   (long long)c->journal_bytes, (long long)c->commit_max_bytes);
 }
 
 static struct option_scope worker_scope(void) { return (struct option_scope){"", worker_rows, worker_row_count, NULL}; }
@@ -51,7 +55,8 @@ int worker_config_load(const char *path, const struct props *overrides, struct w
     c->file = xstrdup(path ? path : "connectd.yaml");
     if (path && !access(path, F_OK)) read_worker_file(c, f);
     apply_overrides(c, overrides);
-    options_read(&(struct option_read){.scope = &scope, .props = &c->props, .secrets = &secrets, .at = {c->file, 0, 0}}, f, &c->values);
+    options_read(&(struct option_read){.scope = &scope, .props = &c->props, .secrets = &secrets, .at = {c->file, 0, 0}},
+                 f, &c->values);
     option_values_bind(c->values, c);
     place_spool(c);
     options_unknown(&c->props, &scope, 1, f);
@@ -88,7 +93,8 @@ static void print_row(const struct cn_option *row, struct buf *out) {
     buf_u8(out, '\n');
     options_wrap(out, row->doc, 0, "# ");
     option_shape(row, &shape);
-    if (row->type != CN_OPT_STRING && row->type != CN_OPT_LIST && row->type != CN_OPT_MAP) buf_printf(out, "# (%s)\n", buf_cstr(&shape));
+    if (row->type != CN_OPT_STRING && row->type != CN_OPT_LIST && row->type != CN_OPT_MAP)
+        buf_printf(out, "# (%s)\n", buf_cstr(&shape));
     if (row->type == CN_OPT_MAP) buf_printf(out, "#%s...: ...\n", row->name);
     else buf_printf(out, "#%s: ", row->name), print_default(row, out), buf_u8(out, '\n');
     buf_done(&shape);
@@ -96,8 +102,10 @@ static void print_row(const struct cn_option *row, struct buf *out) {
 
 void worker_config_print(struct buf *out) {
     const char *group = NULL;
-    buf_putz(out, "# connectd's own options, each with its default. Remove the # to change one, then `connectd check` and restart.\n"
-                  "# Maps and dots are the same: `log: {level: debug}` is `log.level: debug`. Sizes are written 64k, 16MiB, 1GiB,\n"
+    buf_putz(out, "# connectd's own options, each with its default. Remove the # to change one, then `connectd check` "
+                  "and restart.\n"
+                  "# Maps and dots are the same: `log: {level: debug}` is `log.level: debug`. Sizes are written 64k, "
+                  "16MiB, 1GiB,\n"
                   "# durations 250ms, 10s, 5 min, 7d. Pipelines go into their own files, see pipelines.dir.\n");
     for (size_t i = 0; i < worker_row_count; i++) {
         const struct cn_option *row = &worker_rows[i];

@@ -42,8 +42,11 @@ static int parser_failed(struct builder *b) {
     const yaml_parser_t *p = &b->parser;
     struct place at = place_of(b, p->problem_mark);
     if (p->error == YAML_MEMORY_ERROR) return findings_error(b->f, at, NULL, "out of memory");
-    if (p->error == YAML_READER_ERROR) return findings_error(b->f, (struct place){b->file, 0, 0}, NULL, "%s at byte %zu", p->problem, p->problem_offset);
-    findings_error(b->f, at, NULL, "%s%s%s", p->context ? p->context : "", p->context ? ": " : "", p->problem ? p->problem : "malformed");
+    if (p->error == YAML_READER_ERROR)
+        return findings_error(b->f, (struct place){b->file, 0, 0}, NULL, "%s at byte %zu", p->problem,
+                              p->problem_offset);
+    findings_error(b->f, at, NULL, "%s%s%s", p->context ? p->context : "", p->context ? ": " : "",
+                   p->problem ? p->problem : "malformed");
     if (line_has_tab(b->text, p->problem_mark.line)) return findings_hint(b->f, "YAML indents with spaces, not with tabs");
     return -1;
 }
@@ -237,7 +240,8 @@ static int read_stream(FILE *in, const char *path, struct buf *ret, struct findi
         ret->n += got;
     }
     if (ferror(in)) return findings_error(f, (struct place){path, 0, 0}, NULL, "can not be read: %s", strerror(errno));
-    if (ret->n - before > YAML_BYTES) return findings_error(f, (struct place){path, 0, 0}, NULL, "larger than %d bytes", YAML_BYTES);
+    if (ret->n - before > YAML_BYTES)
+        return findings_error(f, (struct place){path, 0, 0}, NULL, "larger than %d bytes", YAML_BYTES);
     return 0;
 }
 

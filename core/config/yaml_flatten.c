@@ -16,7 +16,8 @@ struct flatten {
 static int flatten_map(struct flatten *x, const struct yaml_node *map, const char *prefix);
 
 static int twice(struct flatten *x, const char *key, struct place at, const struct prop *first) {
-    findings_error(x->f, at, key, "option %s is given twice: it is also in line %d, column %d", key, first->key_at.line, first->key_at.column);
+    findings_error(x->f, at, key, "option %s is given twice: it is also in line %d, column %d", key, first->key_at.line,
+                   first->key_at.column);
     return findings_hint(x->f, "`a.b: 1` and `a: {b: 1}` are the same option");
 }
 
@@ -91,7 +92,8 @@ static int flatten_map(struct flatten *x, const struct yaml_node *map, const cha
     return failed;
 }
 
-int yaml_flatten(const struct yaml_node *map, const char *prefix, bool (*typed)(const char *key), struct props *out, struct findings *f) {
+int yaml_flatten(const struct yaml_node *map, const char *prefix, bool (*typed)(const char *key), struct props *out,
+                 struct findings *f) {
     struct flatten x = {typed, out, f};
     return flatten_map(&x, map, prefix) ? -1 : 0;
 }

@@ -194,7 +194,8 @@ struct fs_keep fs_keep_random(void *arg, const struct fs_trace *t, size_t event)
     uint64_t *seed = arg, dice = test_random(seed);
     const struct fs_event *e = &t->events[event];
     if (e->kind != FS_EV_WRITE || dice % 4 == 0) return (struct fs_keep){0, dice & 16 ? UINT64_MAX : 0};
-    uint64_t sectors = (e->at % 512 + e->n + 511) / 512, from = test_random(seed) % sectors, count = test_random(seed) % (sectors + 1);
+    uint64_t sectors = (e->at % 512 + e->n + 511) / 512, from = test_random(seed) % sectors,
+             count = test_random(seed) % (sectors + 1);
     uint64_t start = from * 512 > e->at % 512 ? from * 512 - e->at % 512 : 0;
     return (struct fs_keep){start, count * 512};
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <ftw.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -368,5 +369,27 @@ TEST(files_are_loaded_by_their_kind) {
     assert_int_equal(pipeline_files("/nonexistent", &files, &n, &err), -1);
     for (size_t i = 0; i < 3; i++) free(files[i]);
     free(files);
+    reset();
+}
+
+// Every pipeline file of configs/ and connectors/. That their options are right too is for `connectd check` to say.
+static int example_count;
+static int check_example(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+    struct str s = str_of(path);
+    if (type != FTW_F || !str_ends(s, STR(".yaml")) || str_ends(s, STR("/connectd.yaml"))) return 0;
+    example_count++;
+    if (!pipeline_load(path, &p, &f)) {
+        pipeline_free(p);
+        p = NULL;
+        return 0;
+    }
+    assert_says("no error at all");
+    return 1;
+}
+
+TEST(the_examples_are_pipelines) {
+    nftw(SOURCE_DIR "/configs", check_example, 16, FTW_PHYS);
+    nftw(SOURCE_DIR "/connectors", check_example, 16, FTW_PHYS);
+    assert_true(example_count >= 2);
     reset();
 }
