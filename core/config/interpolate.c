@@ -136,7 +136,7 @@ static bool find_property(struct str text, struct str key, struct str *ret) {
 
 static int put_from_properties(const char *path, struct str key, struct buf *ret, struct err *err) {
     struct buf content = {0};
-    struct str value;
+    struct str value = {NULL, 0};
     int failed = read_whole(path, &content, err);
     if (!failed && !find_property(buf_str(&content), key, &value)) {
         failed = err_set(err, ERR_NOT_FOUND, "%s has no key %.*s", path, STR_FMT(key));
