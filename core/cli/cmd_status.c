@@ -49,6 +49,21 @@ static void put_sum(const struct doc_node *c, const char *name, struct buf *out)
     else term_count(out, v);
 }
 
+// Records of its topics that the sink has not delivered: not read yet, or read and unanswered.
+static void put_lag(const struct doc_node *c, struct buf *out) {
+    int64_t lag = 0;
+    bool known = false;
+    DOC_EACH(t, doc_get(c, "tasks")) {
+        const struct doc_node *partitions = doc_get(t, "partitions");
+        if (!partitions) continue;
+        known = true;
+        lag += doc_int(doc_get(t, "metrics"), "sink-record-active-count", 0);
+        DOC_EACH(p, partitions) lag += doc_int(p, "end", 0) - doc_int(p, "next", 0);
+    }
+    if (known) term_count(out, lag);
+    else put_sum(c, "sink-record-lag-max", out);
+}
+
 // The first task that has something to say.
 static void put_news(const struct doc_node *c, struct buf *out) {
     DOC_EACH(t, doc_get(c, "tasks")) {
@@ -70,7 +85,7 @@ static void put_row(struct table *t, const struct doc_node *c) {
     put_state(c, &state);
     put_sum(c, source ? "source-record-write-total" : "sink-record-send-total", &records);
     if (source) buf_putz(&lag, "-");
-    else put_sum(c, "sink-record-lag-max", &lag);
+    else put_lag(c, &lag);
     put_news(c, &news);
     _cleanup_free_ char *word = str_dup(str_first(buf_str(&state), str_find(buf_str(&state), ' ', 0)));
     table_cell(t, BOLD, "%s", doc_text(c, "name", "?"));
@@ -114,10 +129,17 @@ static void show_orphaned(const struct doc_node *orphaned) {
                term_colour(stdout, PLAIN), doc_text(o, "name", "?"), doc_text(o, "remove", "connectd offsets reset NAME"));
 }
 
+static void show_metric(const struct doc_node *m) {
+    printf("  %-40s", m->key.p);
+    if (m->text.p) printf(" %s", m->text.p);
+    DOC_EACH(part, m) printf(" %s %s", part->key.p, part->text.p ? part->text.p : "");
+    printf("\n");
+}
+
 static void show_metrics(const struct doc_node *connectors) {
     DOC_EACH(c, connectors) DOC_EACH(t, doc_get(c, "tasks")) {
         printf("\n%s/%s\n", doc_text(c, "name", "?"), doc_text(t, "id", "0"));
-        DOC_EACH(m, doc_get(t, "metrics")) printf("  %-40s %s\n", m->key.p, m->text.p ? m->text.p : "");
+        DOC_EACH(m, doc_get(t, "metrics")) show_metric(m);
     }
 }
 

@@ -227,16 +227,6 @@ static int list_files(struct daemon *d, struct files *f, struct err *err) {
     return a->n || !is_dir(d->config->pipelines_dir) ? 0 : add_folder(f, d->config->pipelines_dir, err);
 }
 
-static void say_report(const struct worker_report *r) {
-    for (size_t i = 0; i < r->n; i++) {
-        const struct worker_change *c = &r->changes[i];
-        if (c->kind == WORKER_UNCHANGED) continue;
-        const char *what = c->connector ? c->connector : c->file;
-        if (c->kind == WORKER_REFUSED) say(SAY_ERROR, "refused %s: %s", what, c->detail ? c->detail : "");
-        else say(SAY_INFO, "%s %s", worker_change_name(c->kind), what);
-    }
-}
-
 static void apply(void *arg, struct worker_report *ret) {
     struct daemon *d = arg;
     struct files f = {0};
@@ -245,7 +235,6 @@ static void apply(void *arg, struct worker_report *ret) {
     if (d->ready) notify_reloading();
     if (list_files(d, &f, &err) != 0) say_err(SAY_ERROR, &err, "pipelines");
     worker_apply(d->worker, (const char *const *)f.items, f.n, APPLY_MS, ret);
-    say_report(ret);
     for (size_t i = 0; i < f.n; i++) free(f.items[i]);
     free(f.items);
     d->ready = true;
