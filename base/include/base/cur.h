@@ -14,7 +14,8 @@ struct cur {
     bool bad;
 };
 
-static inline struct cur cur_of(const void *p, size_t n) { return (struct cur){(const uint8_t *)p, (const uint8_t *)p + n, false}; }
+// p may be NULL when n is 0.
+static inline struct cur cur_of(const void *p, size_t n) { return (struct cur){(const uint8_t *)p, n ? (const uint8_t *)p + n : (const uint8_t *)p, false}; }
 static inline struct cur cur_str(struct str s) { return cur_of(s.p, s.n); }
 static inline size_t cur_left(const struct cur *c) { return c->bad ? 0 : (size_t)(c->end - c->p); }
 static inline bool cur_done(const struct cur *c) { return !c->bad && c->p == c->end; }
