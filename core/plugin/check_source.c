@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "plugin/check_int.h"
 
-enum { SLACK_MS = 1000, DATA_MS = 3000, COMMITS = 12 };
+enum { SLACK_MS = 1000, DATA_MS = 3000, COMMITS = 12, QUIET_POLLS = 3 };
 
 // One poll under all rules that hold for any poll.
 static int poll_checked(struct checking *k, uint32_t timeout_ms) {
@@ -69,9 +69,11 @@ static void case_batches(struct checking *k) {
     check_open(k);
     int64_t until = check_now_ms() + DATA_MS;
     size_t seen = 0;
-    while (check_now_ms() < until && seen < 10000) {
+    unsigned quiet = 0;
+    while (check_now_ms() < until && seen < 10000 && !(seen && quiet > QUIET_POLLS)) {
         int rc = poll_checked(k, 200);
         seen += cn_count(&k->t->batch);
+        quiet = rc == CN_POLL_IDLE ? quiet + 1 : 0;
         if (rc == CN_POLL_DONE) break;
     }
     check_step(k, "committed");
@@ -164,10 +166,13 @@ static bool add_positions(struct commit *c, const struct cn_batch *b) {
 static void record_story(struct checking *k, struct story *s) {
     struct commit now = {0};
     bool more = true;
+    unsigned quiet = 0;
     check_open(k);
     int64_t until = check_now_ms() + DATA_MS;
     while (more && s->count < COMMITS && check_now_ms() < until) {
-        more = poll_checked(k, 200) != CN_POLL_DONE;
+        int rc = poll_checked(k, 200);
+        quiet = rc == CN_POLL_IDLE ? quiet + 1 : 0;
+        more = rc != CN_POLL_DONE && !(s->count && quiet > QUIET_POLLS);
         const struct cn_batch *b = &k->t->batch;
         while (s->n < k->t->line_count) {
             char *line = comparable(k->t->lines[s->n]);

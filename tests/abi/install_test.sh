@@ -49,11 +49,15 @@ if test -e hello-rust.so; then
   "$tool" run hello-rust.so 2>position.log | grep -q '"hello from Rust 99"'
 fi
 
-# A new plugin of either kind builds, passes its own test, and the suite.
+# A new plugin of either kind builds, passes its own test, and the suite. (The test host may be built with sanitizers.)
+sanitize=
+lib=$(find "$prefix" -name libconnectd-testhost.a)
+if nm "$lib" | grep -q __asan_; then sanitize=-fsanitize=address,undefined; fi
+if nm "$lib" | grep -q __tsan_; then sanitize=-fsanitize=thread; fi
 for kind in source sink; do
   "$tool" new my-$kind "$tmp/my-$kind" $kind >new.log
   make -s -C "$tmp/my-$kind" CFLAGS="-Wall -Wextra -Werror -fPIC $(pkg-config --cflags connectd)"
-  make -s -C "$tmp/my-$kind" test | grep -q ok
+  make -s -C "$tmp/my-$kind" test CC="cc $sanitize" | grep -q ok
 done
 "$tool" check "$tmp/my-source/my-source.so" interval=0 >check.log || { cat check.log; exit 1; }
 "$tool" check "$tmp/my-sink/my-sink.so" path="$tmp/my.out" >check.log || { cat check.log; exit 1; }
