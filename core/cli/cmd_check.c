@@ -10,26 +10,6 @@
 #include "plugin/plugins.h"
 #include "runtime/validate.h"
 
-// ── components by name ──
-
-static const struct cn_component *find(void *arg, enum cn_kind kind, const char *name) {
-    const struct component *c;
-    struct err err;
-    return plugins_find(arg, kind, name, &c, &err) == 0 ? &c->view : NULL;
-}
-
-struct naming { enum cn_kind kind; void (*name)(void *to, const char *name); void *to; };
-static int name_components(void *arg, const struct plugin *p) {
-    const struct naming *n = arg;
-    for (size_t i = 0; i < p->n; i++)
-        if (p->components[i].kind == n->kind) n->name(n->to, p->components[i].name);
-    return 0;
-}
-static void each(void *arg, enum cn_kind kind, void (*name)(void *to, const char *name), void *to) {
-    struct naming n = {kind, name, to};
-    plugins_each(arg, name_components, &n);
-}
-
 // ── checking ──
 
 struct checking { bool dial; size_t connectors; };
@@ -41,7 +21,7 @@ static void check_connector(void *arg, const struct connector_config *c, const s
 
 static void check(const struct args *a, const struct worker_config *c, struct checking *x, struct findings *f) {
     struct plugins *p = cmd_load_plugins(c);
-    struct component_lookup lookup = {find, each, p};
+    struct component_lookup lookup = {plugins_lookup, plugins_lookup_each, p, plugins_lookup_explain};
     struct secret_places secrets = {.secrets_dir = c->secrets_dir};
     const char *const folder[] = {c->pipelines_dir};
     struct check_input in = {

@@ -148,7 +148,10 @@ static int open_log(struct daemon *d, struct err *err) {
     };
     if (fs_posix_open(buf_cstr(&d->data), &d->fs, err) != 0) return -1;
     o.fs = d->fs;
-    if (store_open(&o, &d->store, err) != 0) return err_wrap(err, "data folder %s", buf_cstr(&d->data));
+    if (store_open(&o, &d->store, err) != 0) {
+        if (err->code == ERR_BUSY) err_hint(err, "another connectd uses it: stop that one, or name another folder with --data");
+        return err_wrap(err, "data folder %s", buf_cstr(&d->data));
+    }
     struct embedded_options e = {
         .store = d->store,
         .offsets_partitions = (int32_t)c->offsets_partitions,

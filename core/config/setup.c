@@ -91,12 +91,18 @@ static const char *kind_text(enum cn_kind kind) {
 static void not_found(struct setting_up *x, enum cn_kind kind, const char *name, struct place at, const char *option) {
     struct near near = {.name = str_of(pipeline_class_alias(name, NULL)), .distance = (unsigned)strlen(name) / 3 + 2};
     enum cn_kind other = kind == CN_SOURCE ? CN_SINK : CN_SOURCE;
+    const struct component_lookup *l = x->in->lookup;
+    struct err why;
+    if (l->explain && l->explain(l->arg, kind, name, &why) != 0) {
+        x->failed = findings_err(x->f, at, option, &why);
+        return;
+    }
     x->failed = findings_error(x->f, at, option, "no %s is called %.200s", kind_text(kind), name);
     if ((kind == CN_SOURCE || kind == CN_SINK) && find(x, other, name)) {
         findings_hint(x->f, "%s is a %s: put it under `%ss:`", name, kind_text(other), kind_text(other));
         return;
     }
-    if (x->in->lookup->each) x->in->lookup->each(x->in->lookup->arg, kind, try_component, &near);
+    if (l->each) l->each(l->arg, kind, try_component, &near);
     if (near.best[0]) findings_hint(x->f, "did you mean %s?", near.best);
     else findings_hint(x->f, "`connectd plugins` lists what there is");
 }

@@ -16,6 +16,8 @@ struct component_lookup {
     // Every component of a kind, for "did you mean". May be NULL.
     void (*each)(void *arg, enum cn_kind kind, void (*name)(void *to, const char *name), void *to);
     void *arg;
+    // Why there is none, where more is known than that (its file can not be used): -1 with err; else 0. May be NULL.
+    int (*explain)(void *arg, enum cn_kind kind, const char *name, struct err *err);
 };
 
 struct setup_part {

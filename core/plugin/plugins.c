@@ -272,13 +272,17 @@ static int hint_nearest(const struct plugins *p, enum cn_kind kind, struct str n
     return -1;
 }
 
-static int not_found(const struct plugins *p, enum cn_kind kind, struct str name, struct err *err) {
+// A file of that name that can not be used: -1 with err; else 0.
+static int explain_faulty(const struct plugins *p, enum cn_kind kind, struct str name, struct err *err) {
     const struct plugin *faulty = faulty_named(p, name);
-    if (faulty) {
-        err_set(err, ERR_NOT_FOUND, "%s %.*s: plugin %s can not be used: %s", plugin_kind_name(kind), STR_FMT(str_first(name, 100)), faulty->path, faulty->error);
-        if (faulty->hint) err_hint(err, "%s", faulty->hint);
-        return -1;
-    }
+    if (!faulty) return 0;
+    err_set(err, ERR_NOT_FOUND, "%s %.*s: plugin %s can not be used: %s", plugin_kind_name(kind), STR_FMT(str_first(name, 100)), faulty->path, faulty->error);
+    if (faulty->hint) err_hint(err, "%s", faulty->hint);
+    return -1;
+}
+
+static int not_found(const struct plugins *p, enum cn_kind kind, struct str name, struct err *err) {
+    if (explain_faulty(p, kind, name, err) != 0) return -1;
     for (enum cn_kind other = CN_SOURCE; other <= CN_PREDICATE; other++) {
         if (other == kind || !find_any(p, other, name)) continue;
         return err_set(err, ERR_NOT_FOUND, "%.*s is a %s, not a %s", STR_FMT(str_first(name, 100)), plugin_kind_name(other), plugin_kind_name(kind));
@@ -307,6 +311,12 @@ void plugins_lookup_each(void *arg, enum cn_kind kind, void (*name)(void *to, co
     for (size_t i = 0; i < p->n; i++)
         for (size_t k = 0; k < p->all[i]->n; k++)
             if (p->all[i]->components[k].kind == kind) name(to, p->all[i]->components[k].name);
+}
+
+int plugins_lookup_explain(void *arg, enum cn_kind kind, const char *name, struct err *err) {
+    struct plugins *p = arg;
+    LOCK_SCOPE(&p->lock);
+    return explain_faulty(p, kind, str_of(name), err);
 }
 
 int plugins_each(const struct plugins *p, int (*each)(void *arg, const struct plugin *plugin), void *arg) {

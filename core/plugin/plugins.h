@@ -74,6 +74,7 @@ int plugins_find(const struct plugins *p, enum cn_kind kind, const char *name, c
 // there is none. component_of goes back from the view.
 const struct cn_component *plugins_lookup(void *arg, enum cn_kind kind, const char *name);
 void plugins_lookup_each(void *arg, enum cn_kind kind, void (*name)(void *to, const char *name), void *to);
+int plugins_lookup_explain(void *arg, enum cn_kind kind, const char *name, struct err *err); // -1: a file of that name can not be used
 static inline const struct component *component_of(const struct cn_component *view) {
     return (const struct component *)(const void *)((const char *)view - offsetof(struct component, view));
 }

@@ -11,25 +11,6 @@
 
 enum { KEEP_MS = 500 };
 
-// ── components ──
-
-static const struct cn_component *find_component(void *arg, enum cn_kind kind, const char *name) {
-    const struct component *c;
-    return plugins_find(arg, kind, name, &c, NULL) == 0 ? &c->view : NULL;
-}
-
-struct naming { enum cn_kind kind; void (*name)(void *to, const char *name); void *to; };
-static int name_components(void *arg, const struct plugin *p) {
-    const struct naming *n = arg;
-    for (size_t i = 0; i < p->n; i++)
-        if (p->components[i].kind == n->kind) n->name(n->to, p->components[i].name);
-    return 0;
-}
-static void each_component(void *arg, enum cn_kind kind, void (*name)(void *to, const char *name), void *to) {
-    struct naming n = {kind, name, to};
-    plugins_each(arg, name_components, &n);
-}
-
 // ── the keeper ──
 
 static void note_statuses(struct worker *w) {
@@ -85,7 +66,7 @@ static struct task_env *env_new(const struct worker_options *o) {
         .sockets = o->sockets,
         .metrics = o->metrics,
         .clock = o->clock ? o->clock : &clock_real,
-        .lookup = {find_component, each_component, o->plugins},
+        .lookup = {plugins_lookup, plugins_lookup_each, o->plugins, plugins_lookup_explain},
         .secrets = o->secrets,
         .key_converter = o->key_converter,
         .value_converter = o->value_converter,
