@@ -59,7 +59,7 @@ need_packages() {
         # Someone else (unattended upgrades) may hold the lock for a while.
         apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold --no-install-recommends install "$@"
         # No cluster was made; later ones shall be as the package means them.
-        if [ -n "$own" ] && [ -e "$conf.dpkg-dist" ]; then mv "$conf.dpkg-dist" "$conf"; fi
+        if [ -n "$own" ] && [ -e "$conf.ucf-dist" ]; then mv "$conf.ucf-dist" "$conf"; fi
     ' sh $missing || die "apt-get could not install: $missing"
     after=$(enabled_units)
     fresh=$(comm -13 <(printf '%s\n' "$before") <(printf '%s\n' "$after") | sed 's|.*/||' | sort -u)
