@@ -237,7 +237,7 @@ TEST(a_missing_or_damaged_journal_beside_data_is_refused_and_nothing_is_changed)
 TEST(one_bad_checkpoint_costs_nothing_and_two_are_refused) {
     struct fs *fs = killed_store(3);
     struct err err;
-    for (uint64_t at = 0; at < 300; at += 7) {
+    for (uint64_t at = 0; at < 80; at += 3) { // both are longer
         assert_int_equal(end_after(clone_and_flip(fs, "checkpoint-0", at, 4), &err), 3);
         assert_int_equal(end_after(clone_and_flip(fs, "checkpoint-1", at, 4), &err), 3);
     }

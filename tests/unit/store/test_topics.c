@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// Topics: creating, deleting, growing, configuring; their settings; folders that nobody knows.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fixture.h"
+#include "settings.h"
+
+TEST(a_topic_has_an_id_partitions_and_settings_and_keeps_them) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct err err;
+    bool set;
+    fixture_topic(s, "orders", 3, "retention.ms", "1000");
+    struct topic *t = topic_get(s, "orders");
+    struct uuid id = topic_id(t);
+    assert_int_equal(topic_partitions(t), 3);
+    assert_string_equal(topic_setting_get(t, "retention.ms", &set), "1000");
+    assert_true(set);
+    assert_string_equal(topic_setting_get(t, "segment.bytes", &set), "1073741824");
+    assert_false(set);
+    assert_null(topic_setting_get(t, "no.such", NULL));
+    assert_null(topic_partition(t, 3));
+    assert_null(topic_partition(t, -1));
+    topic_unref(t);
+    struct topic_setting change[] = {{"retention.ms", NULL}, {"cleanup.policy", "compact,delete"}};
+    assert_ok(store_topic_configure(s, "orders", change, 2, &err), err);
+    s = fixture_reopen(s, &fs);
+    t = topic_get(s, "orders");
+    struct uuid now = topic_id(t);
+    assert_memory_equal(&id, &now, sizeof(id));
+    assert_string_equal(topic_setting_get(t, "retention.ms", &set), "604800000");
+    assert_string_equal(topic_setting_get(t, "cleanup.policy", &set), "compact,delete");
+    topic_unref(t);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(wrong_names_counts_and_settings_are_refused_by_name) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct err err;
+    char long_name[252];
+    memset(long_name, 'x', 250);
+    long_name[250] = 0;
+    static const char *const names[] = {"", ".", "..", "a/b", "a b", "\xc3\xa4"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) assert_fails(store_topic_create(s, names[i], 1, NULL, 0, &err), err, ERR_INVALID);
+    assert_fails(store_topic_create(s, long_name, 1, NULL, 0, &err), err, ERR_INVALID);
+    long_name[249] = 0;
+    assert_ok(store_topic_create(s, long_name, 1, NULL, 0, &err), err);
+    assert_ok(store_topic_delete(s, long_name, &err), err);
+    assert_fails(store_topic_create(s, "t", 0, NULL, 0, &err), err, ERR_INVALID);
+    struct topic_setting typo = {"retention.mss", "1"}, bad = {"retention.ms", "soon"}, policy = {"cleanup.policy", "shred"};
+    assert_fails(store_topic_create(s, "t", 1, &typo, 1, &err), err, ERR_INVALID);
+    assert_has(err.hint, "did you mean retention.ms?");
+    assert_fails(store_topic_create(s, "t", 1, &bad, 1, &err), err, ERR_INVALID);
+    assert_has(err.msg, "retention.ms: soon is not a number of at least -1");
+    assert_fails(store_topic_create(s, "t", 1, &policy, 1, &err), err, ERR_INVALID);
+    assert_has(err.msg, "delete compact");
+    fixture_topic(s, "t", 1, NULL, NULL);
+    assert_fails(store_topic_create(s, "t", 1, NULL, 0, &err), err, ERR_EXISTS);
+    assert_fails(store_topic_delete(s, "u", &err), err, ERR_NOT_FOUND);
+    assert_fails(store_topic_grow(s, "t", 1, &err), err, ERR_INVALID);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(a_deleted_topic_is_gone_for_good_and_its_name_can_be_used_again) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct err err;
+    struct buf out = {0};
+    struct read_result r;
+    struct read_request q = {.max_bytes = 100};
+    fixture_topic(s, "t", 2, NULL, NULL);
+    fixture_put(s, "t", 0, "old", &err);
+    struct topic *old = topic_get(s, "t");
+    assert_ok(store_topic_delete(s, "t", &err), err);
+    assert_null(topic_get(s, "t"));
+    assert_fails(partition_read(topic_partition(old, 0), &q, &out, &r, &err), err, ERR_NOT_FOUND);
+    fixture_topic(s, "t", 1, NULL, NULL);
+    assert_string_equal(fixture_log(s, "t", 0, READ_UNCOMMITTED), "");
+    assert_int_equal(fixture_put(s, "t", 0, "new", &err), 0);
+    struct commit *c = commit_new(s);
+    struct buf batch = fixture_text("late");
+    assert_ok(commit_append(c, topic_partition(old, 0), &batch, true, &err), err);
+    assert_fails(store_commit_wait(s, c, NULL, &err), err, ERR_NOT_FOUND);
+    topic_unref(old);
+    s = fixture_reopen(s, &fs);
+    assert_string_equal(fixture_log(s, "t", 0, READ_UNCOMMITTED), "0:new");
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(a_topic_grows_and_the_new_partitions_are_written_and_kept) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct err err;
+    fixture_topic(s, "t", 1, NULL, NULL);
+    for (int n = 2; n <= 9; n++) {
+        assert_ok(store_topic_grow(s, "t", n, &err), err);
+        assert_int_equal(fixture_put(s, "t", n - 1, "x", &err), 0);
+    }
+    s = fixture_reopen(s, &fs);
+    struct topic *t = topic_get(s, "t");
+    assert_int_equal(topic_partitions(t), 9);
+    topic_unref(t);
+    for (int n = 1; n < 9; n++) assert_string_equal(fixture_log(s, "t", n, READ_UNCOMMITTED), "0:x");
+    fixture_close(s);
+    fs_close(fs);
+}
+
+static int collect_name(void *arg, struct topic *t) {
+    buf_printf(arg, "%s ", topic_name(t));
+    return 0;
+}
+
+TEST(topics_are_listed_in_the_order_of_their_names) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct buf names = {0};
+    fixture_topic(s, "b", 1, NULL, NULL);
+    fixture_topic(s, "__c", 1, NULL, NULL);
+    fixture_topic(s, "a", 1, NULL, NULL);
+    store_topics(s, collect_name, &names);
+    assert_buf(&names, "__c a b ");
+    buf_done(&names);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(a_folder_that_no_topic_knows_is_set_aside_with_its_bytes) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct err err;
+    fixture_topic(s, "t", 1, NULL, NULL);
+    fixture_put(s, "t", 0, "x", &err);
+    struct fs *copy = fs_mem_clone(fs); // unclean: a clean start looks at nothing
+    fixture_close(s);
+    fs_close(fs);
+    assert_ok(fs_mkdirs(copy, "stray-0", &err), err);
+    assert_ok(fs_replace(copy, "stray-0/00000000000000000000.log", "bytes", 5, &err), err);
+    assert_ok(fs_mkdirs(copy, "empty-0", &err), err);
+    assert_ok(fs_mkdirs(copy, "not-a-partition", &err), err);
+    s = fixture_open(copy);
+    struct recovery_report report;
+    struct fs_stat st;
+    store_report(s, &report);
+    assert_int_equal(report.folders_set_aside, 1);
+    assert_null(topic_get(s, "stray"));
+    assert_ok(copy->ops->stat(copy, "set-aside/stray-0/00000000000000000000.log", &st, &err), err);
+    assert_int_equal(st.size, 5);
+    assert_int_not_equal(copy->ops->stat(copy, "empty-0", &st, NULL), 0);
+    assert_ok(copy->ops->stat(copy, "not-a-partition", &st, &err), err);
+    fixture_close(s);
+    fs_close(copy);
+}
+
+TEST(producer_ids_are_never_given_twice) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct err err;
+    int64_t last = -1, id;
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 1500; i++) {
+            assert_ok(store_producer_id(s, &id, &err), err);
+            assert_true(id > last);
+            last = id;
+        }
+        struct fs *copy = fs_mem_clone(fs);
+        fixture_close(s);
+        fs_close(fs);
+        fs = copy;
+        s = fixture_open(fs);
+    }
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(a_partition_folder_looks_as_kafka_makes_it) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct err err;
+    struct fs_stat st;
+    struct buf text = {0};
+    char id[23];
+    fixture_topic(s, "t", 1, NULL, NULL);
+    struct topic *t = topic_get(s, "t");
+    uuid_kafka(topic_id(t), id);
+    topic_unref(t);
+    static const char *const files[] = {"00000000000000000000.log", "00000000000000000000.index", "00000000000000000000.timeindex",
+                                        "leader-epoch-checkpoint"};
+    for (size_t i = 0; i < 4; i++) {
+        char path[64];
+        snprintf(path, sizeof(path), "t-0/%s", files[i]);
+        assert_ok(fs->ops->stat(fs, path, &st, &err), err);
+    }
+    assert_ok(fs_read_all(fs, "t-0/partition.metadata", 1000, &text, &err), err);
+    assert_has(buf_cstr(&text), "version: 0\ntopic_id: ");
+    assert_has(buf_cstr(&text), id);
+    buf_clear(&text);
+    assert_ok(fs_read_all(fs, "meta.properties", 1000, &text, &err), err);
+    assert_has(buf_cstr(&text), "version=1\ncluster.id=");
+    assert_has(buf_cstr(&text), store_cluster_id(s));
+    buf_done(&text);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(two_stores_can_not_use_one_folder) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs), *other;
+    struct store_options o = fixture_options(fs);
+    struct err err;
+    assert_fails(store_open(&o, &other, &err), err, ERR_BUSY);
+    fixture_close(s);
+    fs_close(fs);
+}
