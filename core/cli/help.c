@@ -59,11 +59,12 @@ void help_command(const struct command *c, struct buf *out) {
 
 // ── man ──
 
-// Text for roff: hyphens and a leading dot or quote are escaped, dashes of options made real ones.
+// Text for roff: hyphens and a leading dot or quote are escaped, the ellipsis is three dots.
 static void roff(struct buf *out, const char *text) {
     if (*text == '.' || *text == '\'') buf_putz(out, "\\&");
     for (; *text; text++) {
-        if (*text == '\\') buf_putz(out, "\\e");
+        if (strncmp(text, "…", 3) == 0) buf_putz(out, "..."), text += 2;
+        else if (*text == '\\') buf_putz(out, "\\e");
         else if (*text == '-') buf_putz(out, "\\-");
         else buf_u8(out, (uint8_t)*text);
         if (*text == '\n' && (text[1] == '.' || text[1] == '\'')) buf_putz(out, "\\&");
@@ -141,31 +142,58 @@ static void put_words(const char *prefix, const struct cli_option *o, size_t n, 
         if (!(o[i].flags & CLI_HIDDEN)) buf_printf(out, " %s%s", prefix, o[i].name);
 }
 
-// A name in shell: "topics create" is one case label.
-static void completion_bash(struct buf *out) {
-    buf_putz(out, "# bash completion for connectd, from its command table\n_connectd() {\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=() w command= rest\n"
-                  "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do [[ $w == -* ]] || words+=(\"$w\"); done\n    COMPREPLY=()\n    case $prev in\n");
-    for (size_t i = 0; i < global_option_count; i++)
-        if (global_options[i].flags & (CLI_FILE | CLI_DIR))
-            buf_printf(out, "    --%s) COMPREPLY=($(compgen -%c -- \"$cur\")); return ;;\n", global_options[i].name, global_options[i].flags & CLI_DIR ? 'd' : 'f');
-    buf_putz(out, "    esac\n    case \"${words[0]} ${words[1]}\" in\n");
-    for (int two = 1; two >= 0; two--) // two-word names first: the longer match wins
-        for (size_t i = 0; i < command_count; i++) {
-            if ((strchr(commands[i].name, ' ') != NULL) != two) continue;
-            buf_printf(out, "    \"%s%s\"*) command='%s'; rest=\"", commands[i].name, two ? "" : " ", commands[i].name);
-            put_words("--", commands[i].options, commands[i].option_count, out);
-            buf_printf(out, "\"; [[ $cur == -* ]] || case %s in connector) rest+=\" $(connectd status --names 2>/dev/null)\" ;; topic) rest+=\" $(connectd topics --names 2>/dev/null)\" ;;"
-                            " file) COMPREPLY=($(compgen -f -- \"$cur\")); return ;; esac ;;\n", commands[i].completes ? commands[i].completes : "none");
-        }
-    buf_putz(out, "    *) rest=\"");
-    for (size_t i = 0; i < command_count; i++) {
-        const char *space = strchr(commands[i].name, ' ');
-        buf_printf(out, " %s", space ? space + 1 : commands[i].name);
-    }
-    buf_putz(out, "\"; if [ ${#words[@]} -eq 0 ]; then rest=\"");
+// " create delete" for topics.
+static void put_second_words(const char *first, struct buf *out) {
+    size_t n = strlen(first);
     for (size_t i = 0; i < command_count; i++)
-        if (!strchr(commands[i].name, ' ')) buf_printf(out, " %s", commands[i].name);
-    buf_putz(out, " offsets\"; fi ;;\n    esac\n    [[ $cur == -* ]] && rest+=\"");
+        if (strncmp(commands[i].name, first, n) == 0 && commands[i].name[n] == ' ') buf_printf(out, " %s", commands[i].name + n + 1);
+}
+
+// Each first word once, in the table's order; NULL at the end.
+static const char *next_first_word(size_t *at, char *room, size_t n) {
+    while (*at < command_count) {
+        const char *name = commands[(*at)++].name;
+        snprintf(room, n, "%.*s", (int)strcspn(name, " "), name);
+        bool seen = false;
+        for (size_t i = 0; i + 1 < *at && !seen; i++) seen = strncmp(commands[i].name, room, strlen(room)) == 0 && strchr(" ", commands[i].name[strlen(room)]);
+        if (!seen) return room;
+    }
+    return NULL;
+}
+
+static void bash_case(const struct command *c, struct buf *out) {
+    bool two = strchr(c->name, ' ') != NULL;
+    buf_printf(out, "    \"%s%s\"*) rest=\"", c->name, two ? "" : " ");
+    if (!two) put_second_words(c->name, out);
+    put_words("--", c->options, c->option_count, out);
+    buf_putz(out, "\"");
+    const char *kind = c->completes ? c->completes : "";
+    if (strcmp(kind, "file") == 0) buf_putz(out, "; [[ $cur == -* ]] || { COMPREPLY=($(compgen -f -- \"$cur\")); return; }");
+    if (strcmp(kind, "connector") == 0) buf_putz(out, "; [[ $cur == -* ]] || rest+=\" $(connectd status --names 2>/dev/null)\"");
+    if (strcmp(kind, "topic") == 0) buf_putz(out, "; [[ $cur == -* ]] || rest+=\" $(connectd topics --names 2>/dev/null)\"");
+    buf_putz(out, " ;;\n");
+}
+
+static void completion_bash(struct buf *out) {
+    char first[64];
+    size_t at = 0;
+    buf_putz(out, "# bash completion for connectd, from its command table\n_connectd() {\n"
+                  "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=() w rest\n"
+                  "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do [[ $w == -* ]] || words+=(\"$w\"); done\n    COMPREPLY=()\n    case $prev in\n"
+                  "    --data | --plugin-path | --directory | --secrets) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n"
+                  "    --control | --config) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n    esac\n    case \"${words[0]} ${words[1]}\" in\n");
+    for (int two = 1; two >= 0; two--) // two words first: the longer match wins
+        for (size_t i = 0; i < command_count; i++)
+            if ((strchr(commands[i].name, ' ') != NULL) == two) bash_case(&commands[i], out);
+    while (next_first_word(&at, first, sizeof(first))) {
+        if (command_find(first)) continue;
+        buf_printf(out, "    \"%s \"*) rest=\"", first);
+        put_second_words(first, out);
+        buf_putz(out, "\" ;;\n");
+    }
+    buf_putz(out, "    *) rest=\"");
+    for (at = 0; next_first_word(&at, first, sizeof(first));) buf_printf(out, " %s", first);
+    buf_putz(out, "\" ;;\n    esac\n    [[ $cur == -* ]] && rest+=\"");
     put_words("--", global_options, global_option_count, out);
     buf_putz(out, " --help\"\n    COMPREPLY=($(compgen -W \"$rest\" -- \"$cur\"))\n}\ncomplete -o default -F _connectd connectd\n");
 }
@@ -192,10 +220,11 @@ static void zsh_options(const struct cli_option *o, size_t n, struct buf *out) {
 
 static void completion_zsh(struct buf *out) {
     buf_putz(out, "#compdef connectd\n# zsh completion for connectd, from its command table\n_connectd() {\n  local -a commands\n  commands=(\n");
-    for (size_t i = 0; i < command_count; i++) {
-        if (strchr(commands[i].name, ' ')) continue;
-        buf_printf(out, "    '%s:", commands[i].name);
-        quoted(out, commands[i].summary, true);
+    char first[64];
+    for (size_t at = 0; next_first_word(&at, first, sizeof(first));) {
+        const struct command *c = command_find(first);
+        buf_printf(out, "    '%s:", first);
+        quoted(out, c ? c->summary : "", true);
         buf_putz(out, "'\n");
     }
     buf_putz(out, "  )\n  if (( CURRENT == 2 )); then _describe command commands; return; fi\n  case \"$words[2] $words[3]\" in\n");
@@ -209,6 +238,12 @@ static void completion_zsh(struct buf *out) {
             if (strcmp(kind, "connector") == 0) buf_putz(out, " '*:connector:($(connectd status --names 2>/dev/null))'");
             else if (strcmp(kind, "topic") == 0) buf_putz(out, " '*:topic:($(connectd topics --names 2>/dev/null))'");
             else buf_putz(out, " '*:file:_files'");
+            if (!two) {
+                struct buf words = {0};
+                put_second_words(commands[i].name, &words);
+                if (words.n) buf_printf(out, "; (( CURRENT == 3 )) && compadd --%s", buf_cstr(&words));
+                buf_done(&words);
+            }
             buf_putz(out, " ;;\n");
         }
     buf_putz(out, "  esac\n}\n_connectd \"$@\"\n");
