@@ -142,6 +142,7 @@ int pgtime_timestamptz(struct text t, struct moment *ret) { return timestamp(t, 
 
 int pgtime_micros(struct moment m, int64_t *ret) {
     int64_t v;
+    if (m.days < 0) m.days++, m.micros -= DAY_MICROS; /* so that the last day before the limit does not overflow on its way */
     if (__builtin_mul_overflow(m.days, DAY_MICROS, &v) || __builtin_add_overflow(v, m.micros, &v)) return -1;
     *ret = v;
     return 0;
