@@ -84,7 +84,7 @@ static bool hear_one(const struct run *r, struct child *c) {
     if (n < 0 && errno == EINTR) return true;
     if (n <= 0) return false;
     m[n] = 0;
-    if (m[0] == 'P') snprintf(c->step, sizeof c->step, "%s", m + 1);
+    if (m[0] == 'P') snprintf(c->step, sizeof c->step, "%.60s", m + 1);
     if (m[0] == 'B') answer_batch(r, c, m + 1, (size_t)n - 1);
     if (strchr("OFS", m[0])) {
         c->verdict = m[0];
@@ -200,7 +200,7 @@ static int check_loaded(struct run *r, const struct plugin *plugin, struct err *
     if (r->memory < 0 || ftruncate(r->memory, REGION_MAX) != 0) return err_sys(err, errno, "shared memory");
     for (size_t i = 0; i < plugin->n; i++) {
         r->component = &plugin->components[i];
-        if (r->p->component && strcmp(r->p->component, r->component->name) != 0) continue;
+        if (r->p->component && !component_named(r->component, r->p->component)) continue;
         any = true;
         run_component(r);
     }

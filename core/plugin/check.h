@@ -20,7 +20,7 @@ struct check_result {
 };
 struct check_params {
     const char *path;           // of the .so
-    const char *component;      // only this one; NULL: all
+    const char *component;      // only this one: "http-sink", or with its kind "sink/file"; NULL: all
     const char *const *options; // "key=value", NULL-terminated; NULL: none. With options a component that does not open is red
     const char *only;           // a part of the names of the cases to run; NULL: all
     const char *const *skip;    // parts of case names; NULL: none

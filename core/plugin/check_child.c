@@ -36,7 +36,7 @@ void check_skip(struct checking *k, const char *fmt, ...) {
 }
 void check_step(struct checking *k, const char *step) {
     char m[64] = "P";
-    snprintf(m + 1, sizeof m - 1, "%s", step);
+    snprintf(m + 1, sizeof m - 1, "%.60s", step);
     (void)!write(k->channel, m, strlen(m));
 }
 void check_batch(struct checking *k, const char *when) {

@@ -151,8 +151,9 @@ static int run_transform(const struct run *r, bool predicate) {
 static int find(const struct plugin *plugin, const char *name, const struct component **ret, struct err *err) {
     struct buf names = {0};
     for (size_t i = 0; i < plugin->n; i++) {
-        buf_printf(&names, "%s%s", i ? ", " : "", plugin->components[i].name);
-        if (name ? strcmp(plugin->components[i].name, name) == 0 : plugin->n == 1) *ret = &plugin->components[i];
+        const struct component *c = &plugin->components[i];
+        buf_printf(&names, "%s%s/%s", i ? ", " : "", plugin_kind_name(c->kind), c->name);
+        if (!*ret && (name ? component_named(c, name) : plugin->n == 1)) *ret = &plugin->components[i];
     }
     if (!*ret && name) err_set(err, ERR_NOT_FOUND, "%s has no component %s; it has %s", plugin->name, name, buf_cstr(&names));
     if (!*ret && !name) err_set(err, ERR_INVALID, "%s has several components: name one of %s", plugin->name, buf_cstr(&names));

@@ -17,7 +17,7 @@ int cmd_plugins_check(const struct check_params *params, bool json, FILE *out, s
 
 struct run_params {
     const char *path;           // of the .so
-    const char *component;      // NULL: its only one
+    const char *component;      // "http-sink" or "sink/file"; NULL: its only one
     const char *const *options; // "key=value", NULL-terminated; may be NULL
     const char *const *positions; // pairs partition, offset; NULL-terminated; may be NULL: where a source starts
     size_t max;                 // records of a source; 0: no end

@@ -135,6 +135,13 @@ static int copy_component(const struct cn_component *theirs, struct component *r
     return 0;
 }
 
+bool component_named(const struct component *c, const char *name) {
+    const char *kind = plugin_kind_name(c->kind);
+    size_t n = strlen(kind);
+    if (strncmp(name, kind, n) == 0 && name[n] == '/') name += n + 1;
+    return strcmp(name, c->name) == 0;
+}
+
 // The view points into its component, so it is made when that has its final place.
 static void set_view(struct component *c) {
     c->view = (struct cn_component){sizeof c->view, c->kind, c->name, c->aliases, c->summary, c->options, c->option_count, sizeof(struct cn_option), &c->ops};

@@ -83,6 +83,8 @@ static inline const struct component *component_of(const struct cn_component *vi
 int plugins_each(const struct plugins *p, int (*each)(void *arg, const struct plugin *plugin), void *arg);
 // True when the file is not the one that was loaded any more.
 bool plugin_changed(const struct plugin *p);
+// Whether a user means this component by `name`: its own name, or that behind its kind, "sink/file".
+bool component_named(const struct component *c, const char *name);
 const char *plugin_status_name(enum plugin_status s); // "built in", "loaded", "faulty"
 const char *plugin_kind_name(enum cn_kind kind);      // "source"
 // An array: [{"name","version","status","path","error"?,"hint"?,"changed","author","license","home"?,"components":[{"kind","name",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands behind `connectd plugins` as a program of their own: plugin_tool check|run|new|load ARGS.
+// The commands behind `connectd plugins` as a program of their own: plugin_tool check|run|new|load ARGS. $COMPONENT picks one.
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -30,9 +30,9 @@ int main(int argc, char **argv) {
         return cmd_plugins_new(argv[2], sink ? CN_SINK : CN_SOURCE, argc > 3 ? argv[3] : argv[2], stdout, &err) == 0 ? 0 : failed(&err);
     }
     if (strcmp(argv[1], "check") == 0) {
-        int rc = cmd_plugins_check(&(struct check_params){.path = argv[2], .options = options}, false, stdout, &err);
+        int rc = cmd_plugins_check(&(struct check_params){.path = argv[2], .component = getenv("COMPONENT"), .options = options}, false, stdout, &err);
         return rc == 2 ? failed(&err) : rc;
     }
-    int rc = cmd_plugins_run(&(struct run_params){.path = argv[2], .options = options, .idle_ms = 3000}, stdin, stdout, stderr, &err);
+    int rc = cmd_plugins_run(&(struct run_params){.path = argv[2], .component = getenv("COMPONENT"), .options = options, .idle_ms = 3000}, stdin, stdout, stderr, &err);
     return rc == 2 ? failed(&err) : rc;
 }

@@ -58,7 +58,7 @@ TEST(what_can_not_be_run_says_why) {
     done(&r);
     r = run((struct run_params){.path = BAD "/hello-sink.so", .component = "other"}, "");
     assert_int_equal(r.code, 2);
-    assert_has(r.err_out, "hello-sink has no component other; it has hello-sink");
+    assert_has(r.err_out, "hello-sink has no component other; it has sink/hello-sink");
     done(&r);
     r = run((struct run_params){.path = CASES "/case_crash.so"}, "");
     assert_int_equal(r.code, 2);
