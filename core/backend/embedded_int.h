@@ -1,55 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of the embedded backend share.
+// The embedded backend's inside: backend_embedded.c (topics, maps, offsets), embedded_producer.c, embedded_consumer.c.
 #ifndef BACKEND_EMBEDDED_INT_H
 #define BACKEND_EMBEDDED_INT_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "backend/backend_embedded.h"
 #include "base/map.h"
-#include "base/mem.h"
-#include "base/thread.h"
 #include "coord/kvmap.h"
 #include "coord/offsets.h"
 #include "coord/txn.h"
-#include "store/store.h"
+#include "store/batch.h"
 
-#define POSITIONS_TOPIC "connect-offsets" // as Connect's offset.storage.topic
-
-struct embedded_consumer;
+#define POSITIONS_TOPIC "connect-offsets"
 
 struct embedded {
     struct backend base;
     struct store *store;
     struct clock *clock;
     size_t commit_max;
-    struct txns *txns;
     struct offsets *offsets;
+    struct txns *txns;
     struct kvmap *positions;
-    pthread_mutex_t mutex;         // guards all below
-    struct map maps;               // topic → struct kvmap
+    pthread_mutex_t lock;         // guards maps, consumers
+    struct map maps;              // topic → kvmap
     struct embedded_consumer *consumers;
-    void (*lost)(void *, const char *group, const char *topic, int32_t partition, int64_t first, int64_t last);
+    _Atomic uint64_t generation;  // of the topics, as far as this backend changed them
+    void (*lost)(void *arg, const char *group, const char *topic, int32_t partition, int64_t first, int64_t last);
     void *lost_arg;
-    _Atomic uint64_t generation;   // topics made and deleted, so that consumers look again
 };
 
-static inline struct embedded *embedded_of(struct backend *b) { return container_of(b, struct embedded, base); }
+static inline struct embedded *embedded_of(struct backend *b) { return (struct embedded *)(void *)b; }
+// A map's key of a source position, as Connect writes it: ["connector",{partition}].
+void embedded_position_key(struct buf *out, const char *connector, struct str partition);
+void embedded_topics_changed(struct embedded *e); // wakes consumers, who look again
+void embedded_hold(struct embedded *e, const char *group, const char *topic, int32_t partition, int64_t offset); // offset < 0 releases
 
-// `["connector",{partition}]`, as Connect keys its offsets. On the heap.
-char *embedded_position_key(const char *connector, struct str partition);
-// Wakes all consumers to look at the topics again.
-void embedded_topics_changed(struct embedded *e);
-// After offsets of a group became durable: retention may go as far.
-void embedded_hold(struct embedded *e, const char *group, const char *topic, int32_t partition, int64_t offset);
-
-// The rows of backend_ops that live in the other files.
 int embedded_producer_open(struct backend *b, const char *id, struct producer **ret, struct err *err);
 void embedded_producer_close(struct producer *p);
 int embedded_add(struct producer *p, const struct backend_record *r, struct err *err);
 size_t embedded_pending_bytes(struct producer *p);
-void embedded_commit(struct producer *p, const char *connector, const struct backend_position *positions, size_t n_positions, const char *group,
-                     const struct backend_offset *offsets, size_t n_offsets, producer_done *done, void *arg);
+void embedded_commit(struct producer *p, const char *connector, const struct backend_position *positions, size_t n_positions,
+                     const char *group, const struct backend_offset *offsets, size_t n_offsets, producer_done *done, void *arg);
 void embedded_retry(struct producer *p);
 void embedded_abort(struct producer *p);
 
@@ -59,9 +52,8 @@ int embedded_poll(struct consumer *c, size_t max_bytes, int64_t timeout_ms, cons
 int embedded_wake_fd(struct consumer *c);
 int embedded_seek(struct consumer *c, const char *topic, int32_t partition, int64_t offset, struct err *err);
 void embedded_pause(struct consumer *c, const char *topic, int32_t partition, bool paused);
-int embedded_assignment(struct consumer *c, int (*each)(void *, const char *, int32_t, int64_t, int64_t), void *arg);
-int embedded_fetch(struct backend *b, const char *topic, int32_t partition, int64_t offset, void (*each)(void *, const struct consumed *), void *arg,
+int embedded_assignment(struct consumer *c, int (*each)(void *arg, const char *topic, int32_t partition, int64_t next, int64_t end), void *arg);
+int embedded_fetch(struct backend *b, const char *topic, int32_t partition, int64_t offset, void (*each)(void *arg, const struct consumed *r), void *arg,
                    struct err *err);
-void embedded_consumers_wake(struct embedded *e); // under its mutex
 
 #endif

@@ -148,7 +148,7 @@ static void send(struct source *s) {
 }
 
 static void abort_open(struct source *s) {
-    if (s->open != EMPTY || s->backend_ops->pending_bytes(s->producer)) s->backend_ops->abort(s->producer);
+    s->backend_ops->abort(s->producer);
     metric_add(&s->run->metrics[M_SOURCE_ACTIVE], -(int64_t)s->filling->records);
     flight_recycle(s, s->filling);
     s->filling = flight_new(s);

@@ -386,6 +386,74 @@ CASE(a_successor_aborts_the_transaction_a_producer_left_open) {
     b->ops->producer_close(fresh);
 }
 
+CASE(one_record_larger_than_a_commit_goes_with_its_position) {
+    struct err err;
+    enum { LARGE = 40 << 20 };
+    struct topic_setting max = {"max.message.bytes", "67108864"};
+    assert_ok(b->ops->topic_ensure(b, &(struct topic_spec){"t", 1, &max, 1}, &err), err);
+    struct producer *p = make_producer(b, "id");
+    char *big = xcalloc(1, LARGE + 1);
+    memset(big, 'x', LARGE);
+    struct backend_position at = {STR("{}"), STR("{\"n\":1}")};
+    struct answer a = {0};
+    add(b, p, "t", 0, "k", "before");
+    add(b, p, "t", 0, "k", big);
+    b->ops->commit(p, "c", &at, 1, NULL, NULL, 0, answered, &a);
+    wait_answer(&a, 1);
+    assert_int_equal(a.code, ERR_NONE);
+    add(b, p, "t", 0, "k", "after");
+    assert_int_equal(commit(b, p), ERR_NONE);
+    assert_positions(b, "c", "{} -> {\"n\":1}\n");
+    struct consumer *c = from_beginning(b, "t");
+    struct buf got = {0};
+    read_text(b, c, 3, &got);
+    assert_true(got.n > LARGE);
+    assert_has(buf_cstr(&got), ":k=after\n");
+    buf_done(&got);
+    free(big);
+    b->ops->consumer_close(c);
+    b->ops->producer_close(p);
+}
+
+CASE(a_transaction_the_log_refuses_for_now_goes_on_when_there_is_room) {
+    if (!engine->fill_disk) skip();
+    struct err err;
+    make_topic(b, "t", 1);
+    struct producer *p = make_producer(b, "id");
+    char *big = xcalloc(1, BIG + 1);
+    memset(big, 'x', BIG);
+    struct backend_record r = {.topic = STR("t"), .key = STR("k"), .value = str_of(big)};
+    int added = 0, refused = 0;
+    for (; added < 20; added++) add(b, p, "t", 0, "k", big);
+    engine->fill_disk(b, true);
+    for (; added < 120; added++) {
+        if (b->ops->add(p, &r, &err) == 0) continue;
+        assert_int_equal(err.code, ERR_AGAIN);
+        if (refused++ == 3) engine->fill_disk(b, false);
+        usleep(50000);
+        added--;
+        assert_true(refused < 200);
+    }
+    engine->fill_disk(b, false);
+    struct answer a = {0};
+    b->ops->commit(p, NULL, NULL, 0, NULL, NULL, 0, answered, &a);
+    wait_answer(&a, 1);
+    if (a.code == ERR_NOSPACE) {
+        b->ops->retry(p);
+        wait_answer(&a, 2);
+    }
+    assert_int_equal(a.code, ERR_NONE);
+    struct consumer *c = from_beginning(b, "t");
+    struct buf got = {0};
+    read_text(b, c, 120, &got);
+    assert_true(got.n > 120u * BIG);
+    assert_empty(b, c);
+    buf_done(&got);
+    free(big);
+    b->ops->consumer_close(c);
+    b->ops->producer_close(p);
+}
+
 CASE(a_failed_commit_is_held_and_sent_again_unchanged) {
     if (!engine->fill_disk) skip();
     make_topic(b, "t", 1);
@@ -447,6 +515,8 @@ CASE(positions_and_offsets_travel_with_the_records) {
 }
 
 // ── consuming ──
+
+static void take_value(void *arg, const struct consumed *r) { buf_puts(arg, r->value); }
 
 static void fill(struct backend *b, const char *topic, int32_t partition, int n) {
     struct producer *p = make_producer(b, "fill");
@@ -625,6 +695,32 @@ CASE(a_large_batch_is_handed_out_in_parts) {
     b->ops->consumer_close(c);
 }
 
+CASE(a_compressed_topic_is_read_in_parts_too) {
+    struct err err;
+    struct topic_setting codec = {"compression.type", "lz4"};
+    assert_ok(b->ops->topic_ensure(b, &(struct topic_spec){"t", 1, &codec, 1}, &err), err);
+    for (int i = 0; i < 3; i++) fill(b, "t", 0, 1000);
+    struct consumer *c = from_beginning(b, "t");
+    const struct consumed *r;
+    int64_t next = 0;
+    for (int i = 0; i < 10000 && next < 3000; i++) {
+        int n = b->ops->poll(c, 5000, 50, &r, &err);
+        assert_true(n >= 0);
+        for (int k = 0; k < n; k++) {
+            char want[16];
+            snprintf(want, sizeof(want), "%d", (int)(next % 1000));
+            assert_int_equal(r[k].offset, next++);
+            assert_str(r[k].value, want);
+        }
+    }
+    assert_int_equal(next, 3000);
+    struct buf got = {0};
+    assert_ok(b->ops->fetch(b, "t", 0, 1234, take_value, &got, &err), err);
+    assert_buf(&got, "234");
+    buf_done(&got);
+    b->ops->consumer_close(c);
+}
+
 CASE(one_busy_partition_does_not_starve_another) {
     struct err err;
     make_topic(b, "t", 2);
@@ -685,8 +781,6 @@ CASE(a_blocking_poll_ends_when_a_record_becomes_durable) {
     b->ops->consumer_close(c);
     b->ops->producer_close(late.p);
 }
-
-static void take_value(void *arg, const struct consumed *r) { buf_puts(arg, r->value); }
 
 CASE(one_record_is_fetched_by_its_offset) {
     struct err err;
