@@ -91,6 +91,12 @@ TEST(offsets_become_durable_with_the_commit_they_ride_in) {
     assert_ok(store_commit_wait(s, c, NULL, &err), err);
     offsets_settle(ch, NULL);
     assert_group(o, "g", "t-0=3/4/ ");
+    const struct group_offset two = {.topic = "t", .offset = 9};
+    c = commit_new(s); // freed unused
+    assert_ok(offsets_append(o, c, "g", &two, 1, &ch, &err), err);
+    commit_free(c);
+    offsets_settle(ch, &err);
+    assert_group(o, "g", "t-0=3/4/ ");
     c = commit_new(s);
     assert_ok(offsets_append(o, c, "g", &one, 0, &ch, &err), err); // nothing
     assert_null(ch);

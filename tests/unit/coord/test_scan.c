@@ -106,6 +106,10 @@ TEST(aborted_and_open_transactions_are_not_seen) {
         fixture_put(s, "t", 0, "last", &err);
         assert_scan(&scan, "11:last ");
         scan_done(&scan);
+        scan_init(&scan, p, 0); // with several transactions of one producer in one read
+        scan.read_bytes = read_bytes;
+        assert_scan(&scan, "2:b1 3:plain 6:a1 7:a2 11:last ");
+        scan_done(&scan);
         topic_unref(t);
         fixture_close(s);
         fs_close(fs);

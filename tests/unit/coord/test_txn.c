@@ -169,6 +169,11 @@ TEST(an_abort_hides_the_data_and_takes_a_new_epoch) {
     assert_int_equal(txn_producer_id(x), id);
     assert_states(&w, "task:1:CompleteAbort:0 ");
     assert_string_equal(fixture_log(w.store, "a", 0, READ_UNCOMMITTED), "0:gone 1:!abort");
+    const char *text = "late"; // of the old epoch: the log itself refuses it
+    struct buf late = fixture_batch(id, 0, 1, &text, 1);
+    struct commit *c = commit_new(w.store);
+    assert_ok(commit_append(c, PART(&w, a, 0), &late, false, &err), err);
+    assert_fails(store_commit_wait(w.store, c, NULL, &err), err, ERR_FENCED);
     write_text(&w, x, PART(&w, a, 0), "kept");
     assert_int_equal(end(&w, x), ERR_NONE);
     assert_int_equal(fixture_offsets(w.store, "a", 0).last_stable, 4);

@@ -435,6 +435,19 @@ TEST(records_that_lie_about_their_lengths_are_refused) {
     spoil_record(15, 1);  // header name is null
 }
 
+TEST(offsets_past_the_batchs_last_and_bytes_past_its_last_record_are_refused) {
+    struct buf b = {0};
+    struct err err;
+    build_three(&b, CODEC_NONE);
+    put_be32(b.p + 23, 1); // last offset delta
+    assert_int_equal(count_records(b.p, b.n, 0, &err), -1);
+    put_be32(b.p + 23, 2);
+    put_be32(b.p + 57, 2); // count
+    assert_int_equal(count_records(b.p, b.n, 0, &err), -1);
+    assert_has(err.msg, "bytes after the last record");
+    buf_done(&b);
+}
+
 TEST(a_body_that_expands_past_the_callers_bound_is_refused) {
     static const enum codec codecs[] = {CODEC_LZ4, CODEC_ZSTD};
     for (size_t c = 0; c < countof(codecs); c++) {

@@ -278,6 +278,31 @@ TEST(cut_anywhere_and_extended_it_is_as_before) {
     teardown(&f);
 }
 
+TEST(cut_by_offset_alone_it_forgets_that_offset) {
+    struct fs *fs = fs_mem_new();
+    struct index *x;
+    struct err err;
+    uint64_t at;
+    struct index_options o = {.fs = fs, .stem = "s", .interval = 1};
+    assert_ok(index_create(&o, &x, &err), err);
+    for (int i = 0; i < 10; i++) {
+        struct batch_header h = {.base_offset = i, .length = 88, .max_timestamp = 5};
+        index_note(x, &h, (uint64_t)i * 100);
+        index_framed(x);
+        assert_ok(index_flush(x, false, &err), err);
+    }
+    struct buf times = file(fs, "s.timeindex");
+    assert_int_equal(times.n, TIMEINDEX_ENTRY); // a time that does not rise has one entry
+    buf_done(&times);
+    assert_ok(index_position(x, 7, &at, &err), err);
+    assert_int_equal(at, 700);
+    assert_ok(index_cut(x, 7, UINT64_MAX, &err), err);
+    assert_ok(index_position(x, 7, &at, &err), err);
+    assert_int_equal(at, 600);
+    index_free(x);
+    fs_close(fs);
+}
+
 TEST(an_index_made_from_the_segment_alone_is_the_same) {
     struct fixture f;
     struct err err;

@@ -69,6 +69,7 @@ TEST(a_sequence_goes_on_by_one) {
     assert_refused(p, batch(1, 0, 16, 1, 15), ERR_SEQUENCE); // a gap
     assert_refused(p, batch(1, 0, 14, 1, 15), ERR_SEQUENCE); // an overlap
     assert_refused(p, batch(1, 0, 0, 9, 15), ERR_SEQUENCE);  // not exactly a former batch
+    assert_refused(p, batch(1, 0, 5, 5, 15), ERR_SEQUENCE);
     assert_refused(p, batch(1, 0, -1, 1, 15), ERR_SEQUENCE);
     append(p, batch(1, 0, 15, 1, 15));
     producers_free(p);
@@ -368,6 +369,25 @@ TEST(a_copy_is_the_same_and_its_own) {
     producers_free(q);
     buf_done(&before);
     buf_done(&after);
+}
+
+TEST(every_producer_is_found_whoever_else_goes) {
+    struct producers *p = producers_new();
+    int64_t ids[500];
+    uint64_t seed = 11;
+    for (int i = 0; i < 500; i++) {
+        ids[i] = (int64_t)(test_random(&seed) >> 1);
+        apply(p, batch(ids[i], 0, i, 1, i));
+    }
+    for (int kept = 500; kept > 0; kept -= 50) {
+        producers_undo(p, (size_t)kept);
+        for (int i = 0; i < 500; i++) {
+            const struct producer_state *s = producers_get(p, ids[i]);
+            assert_int_equal(s != NULL, i < kept);
+            if (s) assert_int_equal(s->batches[0].last_sequence, i);
+        }
+    }
+    producers_free(p);
 }
 
 // ── expiry ───────────────────────────────────────────────────────────────────────────────────────────────────────────

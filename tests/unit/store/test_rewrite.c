@@ -395,6 +395,63 @@ TEST(a_marker_that_goes_takes_its_entry_with_it) {
     fs_close(fs);
 }
 
+// One batch as a file, rewritten alone with a table of `keys_bytes`.
+static struct rewrite_result rewrite_one(struct fs *fs, const struct buf *b, struct rewrite_options o) {
+    struct rewrite_result result;
+    struct fs_file *f;
+    struct err err;
+    assert_ok(fs->ops->open(fs, "in.log", FS_WRITE | FS_CREATE, &f, &err), err);
+    assert_ok(fs_pwrite(fs, f, b->p, b->n, 0, &err), err);
+    struct rewrite_input in = {f, b->n, "in.log"};
+    o.fs = fs;
+    struct rewrite *r = rewrite_begin(&o);
+    assert_true(rewrite_scan(r, &in, &err) >= 0);
+    assert_ok(rewrite_write(r, &in, 1, "out", 0, &result, &err), err);
+    rewrite_end(r);
+    fs->ops->close(f, NULL);
+    return result;
+}
+
+TEST(a_marker_that_alone_knows_a_live_producers_epoch_stays) {
+    struct fs *fs = fs_mem_new();
+    struct producers *p = producers_new();
+    struct buf b = {0};
+    struct batch_header h;
+    struct batch_marker m = {false, 0};
+    struct producer_end end;
+    batch_control(&b, 7, 4, false, 0, 0);
+    assert_int_equal(batch_read_header(b.p, b.n, &h), 0);
+    producers_apply(p, &h, &m, 0, &end);
+    assert_false(rewrite_one(fs, &b, (struct rewrite_options){.end = 1, .live = p}).changed);
+    producers_reset(p);
+    assert_true(rewrite_one(fs, &b, (struct rewrite_options){.end = 1, .live = p}).changed); // stamped: it may go
+    producers_free(p);
+    buf_done(&b);
+    fs_close(fs);
+}
+
+// Its older records may not have been met.
+TEST(a_tombstone_above_what_was_scanned_stays_whatever_the_time) {
+    struct fs *fs = fs_mem_new();
+    struct buf b = {0};
+    struct batch_builder w;
+    struct err err;
+    for (int i = 0; i < 101; i++) {
+        size_t start = b.n;
+        char key[16];
+        snprintf(key, sizeof(key), "key%d", i);
+        batch_begin(&w, &b, CODEC_NONE);
+        if (i == 100) w.attributes = BATCH_DELETE_HORIZON; // long past
+        batch_add(&w, 0, str_of(key), i == 100 ? (struct str){NULL, 0} : STR("v"), NULL, 0);
+        assert_ok(batch_end(&w, &err), err);
+        batch_patch(b.p + start, i, 0);
+    }
+    assert_int_equal(rewrite_one(fs, &b, (struct rewrite_options){.end = 101, .now_ms = 1000, .keys_bytes = 1}).kept, 101);
+    assert_int_equal(rewrite_one(fs, &b, (struct rewrite_options){.end = 101, .now_ms = 1000}).kept, 100);
+    buf_done(&b);
+    fs_close(fs);
+}
+
 TEST(a_damaged_segment_is_not_rewritten) {
     static struct log l;
     struct err err;
