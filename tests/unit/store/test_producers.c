@@ -49,7 +49,7 @@ static bool mark_end(struct producers *p, int64_t id, int16_t epoch, bool commit
 
 #define assert_refused(p, h, want)                                                                                     \
     do {                                                                                                               \
-        struct err refused_;                                                                                           \
+        struct err refused_ = {0};                                                                                           \
         assert_fails(check(p, h, &refused_), refused_, want);                                                          \
     } while (0)
 
