@@ -157,8 +157,7 @@ void catalogue_log_start(struct partition *p, int64_t first) {
 
 void catalogue_swap(struct store *s, struct partition *p, const struct edit *e, struct segment *next) {
     LOCK_SCOPE(&p->lock);
-    size_t at = 0;
-    while (p->segs[at]->base != e->base) at++;
+    size_t at = partition_find_segment(p, e->base);
     if (!next) {
         remove_segments(s, p, at, e->count);
         return;

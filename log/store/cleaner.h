@@ -16,6 +16,8 @@ void cleaner_hurry(struct store *s); // a round soon
 
 // retention.c: one partition.
 int retain_partition(struct store *s, struct partition *p, struct err *err) MUST_USE;
+// compact.c: one partition, when enough of it is new.
+int compact_partition(struct store *s, struct partition *p, struct err *err) MUST_USE;
 // Ends the active segment if it holds anything: flusher.
 int partition_roll_now(struct store *s, struct partition *p, struct err *err) MUST_USE;
 

@@ -175,18 +175,27 @@ static int judge_folders(struct recovery *r, struct err *err) {
 
 static bool has_segment(const struct partition *p, int64_t base) { return p->segs[partition_find_segment(p, base)]->base == base; }
 
-// A log file of no segment: below the first one retention was interrupted; else it was made for a segment that no frame named.
+// A log file of no segment: below the active one retention or compaction was interrupted after its frame; above it, it was made for a
+// segment that no frame named.
 static int judge_log(struct recovery *r, struct partition *p, int64_t base, struct err *err) {
     struct store *s = r->s;
     char path[SEGMENT_PATH];
     struct fs_file *f;
     struct fs_stat st;
     segment_path(p, base, ".log", path);
-    if (base >= p->segs[0]->base && !s->fs->ops->open(s->fs, path, FS_READ, &f, NULL)) {
+    if (base > partition_active(p)->base && !s->fs->ops->open(s->fs, path, FS_READ, &f, NULL)) {
         if (!s->fs->ops->fstat(f, &st, NULL) && st.size) quarantine_file(s, p, base, f, 0, st.size), r->report->cut_bytes += st.size;
         s->fs->ops->close(f, NULL);
     }
     return segment_unlink_files(s, p, base, err);
+}
+
+// "<base>.<generation>.cleaned.<what>": of a compaction that was not framed, or that was and has been renamed by recover_swaps.
+static int judge_cleaned(struct recovery *r, struct partition *p, const char *name, struct err *err) {
+    char path[2 * SEGMENT_PATH];
+    partition_folder(p, path);
+    snprintf(path + strlen(path), sizeof(path) - strlen(path), "/%s", name);
+    return r->s->fs->ops->unlink(r->s->fs, path, err);
 }
 
 // A producer snapshot above the durable end tells of batches that are not there.
@@ -202,6 +211,7 @@ static int judge_file(struct recovery *r, struct partition *p, const char *name,
     int64_t number;
     if (s.n <= 20 || !str_to_i64(str_first(s, 20), &number) || number < 0) return 0;
     struct str suffix = str_from(s, 20);
+    if (strstr(name, ".cleaned.")) return judge_cleaned(r, p, name, err);
     if (str_eqz(suffix, ".snapshot")) return judge_snapshot(r, p, number, err);
     if (str_eqz(suffix, ".log") && !has_segment(p, number)) return judge_log(r, p, number, err);
     return 0;
@@ -225,6 +235,22 @@ static int bury_all(struct recovery *r, struct err *err) {
         catalogue_bury(r->s, c->graves->topic);
     }
     return 0;
+}
+
+// A framed swap of which some files still have their temporary names.
+int recover_swaps(struct store *s, struct partition *p, struct err *err) {
+    char folder[SEGMENT_PATH];
+    bool any = false;
+    for (size_t i = 0; i < p->seg_count; i++) {
+        char stem[SEGMENT_PATH];
+        const struct segment *g = p->segs[i];
+        if (!g->generation) continue;
+        segment_cleaned_stem(p, g->base, g->generation, stem);
+        if (segment_rename_cleaned(s, p, g->base, stem, err)) return -1;
+        any = true;
+    }
+    partition_folder(p, folder);
+    return any ? s->fs->ops->sync_dir(s->fs, folder, err) : 0;
 }
 
 int recover_folders(struct recovery *r, struct err *err) {

@@ -58,6 +58,7 @@ static int load_segment(struct partition *p, const struct edit *e, struct err *e
     g->max_ts = e->max_ts;
     g->time = e->time;
     g->sealed = e->flag;
+    g->cleaned = e->generation > 0;
     partition_push_segment(p, g);
     return 0;
 }
@@ -88,7 +89,7 @@ static int load_swap(struct loader *l, struct partition *p, const struct edit *e
         g->crc = e->crc;
         g->max_ts = e->max_ts;
         g->time = p->segs[at + e->count - 1]->time;
-        g->sealed = true;
+        g->sealed = g->cleaned = true;
     }
     catalogue_swap(l->s, p, e, g);
     return 0;

@@ -55,6 +55,7 @@ struct partition {
     struct hold *holds;
     struct read_hint hints[READ_HINTS];
     uint8_t hint_next;
+    int64_t next_horizon;             // when a tombstone may go, -1 none known
     bool gone;                        // the topic was deleted
     char *failed;                     // why it is stopped, or NULL
     struct pending_abort *aborts;     // durable, but not yet in a .txnindex file

@@ -38,6 +38,7 @@ int recover(struct store *s, struct err *err) MUST_USE;
 int recover_partition(struct recovery *r, struct partition *p, struct err *err) MUST_USE;
 // folders.c
 int recover_folders(struct recovery *r, struct err *err) MUST_USE;
+int recover_swaps(struct store *s, struct partition *p, struct err *err) MUST_USE;
 // quarantine.c: keeps bytes [from, to) of a file, as far as the budget goes. What can not be kept is told as an event.
 void quarantine_file(struct store *s, const struct partition *p, int64_t base, struct fs_file *f, uint64_t from, uint64_t to);
 void quarantine_bytes(struct store *s, const struct partition *p, int64_t base, uint64_t at, const void *bytes, size_t n);

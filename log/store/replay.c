@@ -125,6 +125,13 @@ static int replay_range(struct mend *m, const struct replay *x, struct segment *
     return stop_partition(m, "segment %020" PRId64 ".log: batches at byte %" PRIu64 " do not continue the log", g->base, x->position), 1;
 }
 
+// The segment was dropped or rewritten since: only what its batches say of producers is still of use.
+static int replay_producers(struct mend *m, const struct replay *x) {
+    if (x->is_inline && !read_range(m, m->s->journal->file, x->data_at, x, NULL) && !take_batches(m, x))
+        return stop_partition(m, "journal: batches from offset %" PRId64 " do not continue the log", x->first), 1;
+    return 0;
+}
+
 // Keeps what the journal holds for a partition that is stopped: its own file is not touched.
 static void rescue(struct mend *m) {
     for (size_t i = m->w ? m->w->first : 0; i; i = m->r->replays[i].next) {
@@ -138,7 +145,7 @@ static int replay_all(struct mend *m, struct err *err) {
     for (size_t i = m->w ? m->w->first : 0; i; i = m->r->replays[i].next) {
         const struct replay *x = &m->r->replays[i];
         struct segment *g = find_segment(m->p, x->base, x->generation);
-        int failed = g ? replay_range(m, x, g, err) : 0; // dropped or rewritten since
+        int failed = g ? replay_range(m, x, g, err) : replay_producers(m, x);
         if (failed) return failed;
         TEST_POINT("recovery-replayed");
     }
@@ -224,6 +231,7 @@ static int settle(struct mend *m, struct err *err) {
 }
 
 static int mend_partition(struct mend *m, struct err *err) {
+    if (recover_swaps(m->s, m->p, err)) return -1;
     int failed = check_files(m) ? 1 : replay_all(m, err);
     if (failed < 0) return -1;
     if (failed) {

@@ -22,6 +22,7 @@ struct segment {
     int64_t max_ts;              // largest timestamp, -1 none
     int64_t time;                // wall clock ms: sealed: when; active: of its first append, -1 while empty
     bool sealed;
+    bool cleaned;                // compaction has seen all of it; under the partition's lock
     atomic_bool dropped;         // no longer in the list
     bool dirty;                  // flusher: in the list of what the next checkpoint syncs
     bool txn_dirty;              // flusher: its transaction index was written to
@@ -43,6 +44,9 @@ void segment_path(const struct partition *p, int64_t base, const char *suffix, c
 int segment_create_files(struct store *s, struct partition *p, struct segment *g, struct err *err) MUST_USE;
 // Removes all files of a segment, the log last; those that are not there are fine.
 int segment_unlink_files(struct store *s, const struct partition *p, int64_t base, struct err *err);
+// Stem of the files that are to take the place of segment `base` as its next generation, and taking it.
+void segment_cleaned_stem(const struct partition *p, int64_t base, uint32_t generation, char out[SEGMENT_PATH]);
+int segment_rename_cleaned(struct store *s, const struct partition *p, int64_t base, const char *stem, struct err *err) MUST_USE;
 // A reference to its open log file. Under the partition's lock (or before anybody else sees it).
 int segment_open(struct store *s, const struct partition *p, struct segment *g, struct open_file **ret, struct err *err) MUST_USE;
 // The index of the active segment, loaded and brought up to its durable size if needed. For the flusher and recovery.

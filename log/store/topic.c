@@ -61,6 +61,7 @@ struct partition *partition_new(struct topic *t, uint32_t id, int32_t index) {
     p->topic = t;
     p->id = id;
     p->index = index;
+    p->next_horizon = -1;
     pthread_mutex_init(&p->lock, NULL);
     return p;
 }

@@ -77,7 +77,10 @@ static void put_text(struct buf *out, unsigned tag, unsigned index, unsigned byt
     while (bytes--) buf_u8(out, (uint8_t)('a' + test_random(&seed) % 26));
 }
 
-static const char *const names[SCRIPT_NAMES] = {"orders", "lines-2", "a.b_c", "tiny"};
+enum { COMPACTED = SCRIPT_NAMES - 1, KEYS = 4 };
+static const char *const names[SCRIPT_NAMES] = {"orders", "lines-2", "a.b_c", "tiny", "latest"};
+static const char *const keys[KEYS] = {"north", "east", "south", "west"};
+static unsigned key_of(unsigned tag, unsigned index) { return (tag / 4 + index) % KEYS; }
 static int64_t producer_id(int producer) { return 7000 + producer; }
 
 static struct buf make_batch(const struct piece *p) {
@@ -94,7 +97,9 @@ static struct buf make_batch(const struct piece *p) {
     for (unsigned i = 0; i < p->records; i++) {
         buf_clear(&text);
         put_text(&text, p->tag, i, p->bytes);
-        batch_add(&b, 1700000000000 + p->tag, (struct str){NULL, 0}, buf_str(&text), NULL, 0);
+        struct str key = {NULL, 0};
+        if (p->name == COMPACTED) key = str_of(keys[key_of(p->tag, i)]);
+        batch_add(&b, 1700000000000 + p->tag, key, buf_str(&text), NULL, 0);
     }
     if (batch_end(&b, &err)) abort();
     buf_done(&text);
@@ -184,7 +189,7 @@ static void plan_piece(struct script *x, const struct state *s, struct op *o, un
             if (w->name >= 0) p->name = w->name, p->partition = w->partition;
             p->producer = producer;
             p->sequence = w->name >= 0 ? w->next : 0;
-            p->transactional = w->txn_first >= 0 || pick(x, 2);
+            p->transactional = p->name != COMPACTED && (w->txn_first >= 0 || pick(x, 2));
         }
     }
     o->piece_count++;
@@ -389,13 +394,13 @@ static void wait_idle(struct run *r) {
 }
 
 static int run_admin(struct store *s, const struct op *o, struct err *err) {
-    struct topic_setting small[] = {{"segment.bytes", "2000"}, {"retention.ms", "-1"}};
+    struct topic_setting small[] = {{"segment.bytes", "2000"}, {"retention.ms", "-1"}, {"cleanup.policy", "compact"}, {"min.cleanable.dirty.ratio", "0"}};
     char number[16];
     struct topic_setting retention = {"retention.bytes", number};
     struct topic *t;
     int failed;
     switch (o->kind) {
-    case CREATE: return store_topic_create(s, names[o->name], o->count, small, 2, err);
+    case CREATE: return store_topic_create(s, names[o->name], o->count, small, o->name == COMPACTED ? 4 : 2, err);
     case DELETE: return store_topic_delete(s, names[o->name], err);
     case GROW: return store_topic_grow(s, names[o->name], o->count, err);
     case CONFIGURE: snprintf(number, sizeof(number), "%d", o->count); return store_topic_configure(s, names[o->name], &retention, 1, err);
@@ -465,7 +470,8 @@ static bool same_record(const struct record_is *want, const struct record *got) 
     return same;
 }
 
-static bool same_batch(const struct log *l, const uint8_t *p, const struct batch_header *h, const char *where, struct buf *why) {
+// `seen` gets the offset of the last record of each key.
+static bool same_batch(const struct log *l, const uint8_t *p, const struct batch_header *h, int64_t *seen, const char *where, struct buf *why) {
     struct buf scratch = {0};
     struct record_iter it;
     struct record r;
@@ -477,32 +483,45 @@ static bool same_batch(const struct log *l, const uint8_t *p, const struct batch
         return (!batch_marker_read(p, batch_size(h), &m) && want == (m.commit_txn ? 'c' : 'a')) || differs(why, "%s: marker at %" PRId64, where, h->base_offset);
     }
     if (record_iter_init(&it, p, batch_size(h), &scratch, SIZE_MAX, &err)) return differs(why, "%s: %s", where, err.msg);
-    while (record_iter_next(&it, &r, &err) > 0)
-        if (l->records[r.offset].control || !same_record(&l->records[r.offset], &r)) return differs(why, "%s: record %" PRId64 " is another", where, r.offset);
+    while (record_iter_next(&it, &r, &err) > 0) {
+        const struct record_is *want = &l->records[r.offset];
+        if (want->control || !same_record(want, &r)) return differs(why, "%s: record %" PRId64 " is another", where, r.offset);
+        seen[key_of(want->tag, want->index)] = r.offset;
+    }
+    return true;
+}
+
+// Compaction may take anything but the last of each key.
+static bool has_latest(const struct log *l, const int64_t *seen, int64_t start, int64_t end, const char *where, struct buf *why) {
+    int64_t latest[KEYS] = {-1, -1, -1, -1};
+    for (int64_t i = 0; i < end; i++) latest[key_of(l->records[i].tag, l->records[i].index)] = i;
+    for (int k = 0; k < KEYS; k++)
+        if (latest[k] >= start && seen[k] != latest[k]) return differs(why, "%s: the last record of key %s, %" PRId64 ", is not there", where, keys[k], latest[k]);
     return true;
 }
 
 // Reads everything; every record is the model's, offsets continue up to the end.
-static bool same_records(const struct log *l, struct partition *p, int64_t from, int64_t end, const char *where, struct buf *why) {
+static bool same_records(const struct log *l, struct partition *p, bool compacted, int64_t from, int64_t end, const char *where, struct buf *why) {
     struct buf batches = {0};
     struct read_request q = {.from = from, .max_bytes = 3000};
     struct read_result r;
     struct batch_header h;
     struct err err;
-    int64_t next = -1;
+    int64_t next = -1, seen[KEYS] = {-1, -1, -1, -1}, start = from;
     bool same = true;
     do {
         buf_clear(&batches);
         if (partition_read(p, &q, &batches, &r, &err)) same = differs(why, "%s: %s", where, err.msg);
         for (size_t at = 0; same && at < r.n; at += batch_size(&h)) {
             if (batch_read_header(batches.p + at, r.n - at, &h)) same = differs(why, "%s: no whole batch", where);
-            else if (next >= 0 ? h.base_offset != next : h.base_offset > from) same = differs(why, "%s: offset %" PRId64 " follows %" PRId64, where, h.base_offset, next);
-            else same = same_batch(l, batches.p + at, &h, where, why);
+            else if (!compacted && (next >= 0 ? h.base_offset != next : h.base_offset > from)) same = differs(why, "%s: offset %" PRId64 " follows %" PRId64, where, h.base_offset, next);
+            else same = same_batch(l, batches.p + at, &h, seen, where, why);
             next = batch_last_offset(&h) + 1;
         }
         q.from = r.next;
     } while (same && r.n);
-    if (same && (next < 0 ? from : next) != end) same = differs(why, "%s: readable to %" PRId64 ", not to %" PRId64, where, next, end);
+    if (same && compacted) same = has_latest(l, seen, start, end, where, why);
+    else if (same && (next < 0 ? from : next) != end) same = differs(why, "%s: readable to %" PRId64 ", not to %" PRId64, where, next, end);
     buf_done(&batches);
     return same;
 }
@@ -550,7 +569,7 @@ static bool same_partition(const struct script *x, const struct state *s, struct
     if (o.log_start < s->start[name][partition] || o.log_start > end) return differs(why, "%s: starts at %" PRId64, where, o.log_start);
     int64_t stable = stable_of(s, name, partition, end, o.log_start);
     if (o.last_stable != stable) return differs(why, "%s: stable to %" PRId64 ", not %" PRId64, where, o.last_stable, stable);
-    return same_records(l, p, o.log_start, end, where, why) && same_aborted(l, p, o.log_start, stable, end, where, why);
+    return same_records(l, p, name == COMPACTED, o.log_start, end, where, why) && same_aborted(l, p, o.log_start, stable, end, where, why);
 }
 
 static bool same_topic(const struct script *x, const struct state *s, struct topic *t, int name, struct buf *why) {

@@ -10,7 +10,7 @@
 #include "store/batch.h"
 #include "store/store.h"
 
-enum { SCRIPT_NAMES = 4, SCRIPT_PARTITIONS = 3, SCRIPT_PRODUCERS = 3 };
+enum { SCRIPT_NAMES = 5, SCRIPT_PARTITIONS = 3, SCRIPT_PRODUCERS = 3 };
 
 struct script;
 struct script_hooks {

@@ -76,6 +76,7 @@ static void verify(const char *dir, uint64_t seed, const char *kill_at, const st
 static const char *const points[] = {
     "commit-written", "commit-segments-synced", "frame-written", "commit-framed", "commit-published", "roll-created", "roll-synced",
     "create-made", "create-synced", "create-framed", "grow-framed", "delete-framed", "delete-renamed", "retention-framed", "retention-unlink",
+    "swap-written", "swap-synced", "swap-framed", "swap-renaming", "swap-renamed",
     "checkpoint-captured", "checkpoint-segment-synced", "checkpoint-synced", "checkpoint-written",
 };
 
