@@ -4,7 +4,7 @@
 #include "base/str.h"
 #include "converters/schema_cache.h"
 #include "transforms/builtin.h"
-#include "transforms/rewrite.h"
+#include "transforms/reshape.h"
 
 enum { TOPIC, PARTITION, OFFSET, TIMESTAMP, STATIC, PART_COUNT };
 
@@ -30,7 +30,7 @@ struct insert_field {
     enum operand which;
     struct options o;
     struct part parts[PART_COUNT];
-    struct schema_cache plans; // input schema ► struct rewrite_plan
+    struct schema_cache plans; // input schema ► struct reshape_plan
 };
 
 static struct part part_of(const char *spec) {
@@ -64,23 +64,23 @@ static cn_off part_schema(struct cn_schema_builder *sb, int part, bool optional)
     return cn_sb_type(sb, types[part], optional, name, name ? 1 : 0);
 }
 
-static struct rewrite_plan *plan_new(struct insert_field *t, const struct cn_schema_blob *in, struct err *err) {
+static struct reshape_plan *plan_new(struct insert_field *t, const struct cn_schema_blob *in, struct err *err) {
     const struct cn_schema *root = cn_schema_root(in);
-    struct rewrite_builder w;
-    rewrite_begin(&w, in);
+    struct reshape_builder w;
+    reshape_begin(&w, in);
     for (uint32_t i = 0; i < root->field_count; i++) {
         struct cn_text name = cn_schema_fields(in, root)[i].name;
-        rewrite_keep(&w, i, str_make(cn_schema_text(in, name), name.n));
+        reshape_keep(&w, i, str_make(cn_schema_text(in, name), name.n));
     }
     for (int i = 0; i < PART_COUNT; i++)
-        if (t->parts[i].name.p) rewrite_add(&w, t->parts[i].name, part_schema(&w.sb, i, t->parts[i].optional), (uint32_t)i);
-    return rewrite_finish(&w, err);
+        if (t->parts[i].name.p) reshape_add(&w, t->parts[i].name, part_schema(&w.sb, i, t->parts[i].optional), (uint32_t)i);
+    return reshape_finish(&w, err);
 }
 
 static int apply_struct(struct insert_field *t, struct cn_batch *b, uint32_t record, struct err *err) {
     struct operand_ref at = operand_of(b, record, t->which);
     const struct cn_schema_blob *in = cn_schema_blob_at(b, *at.schema);
-    struct rewrite_plan *plan = schema_cache_get(&t->plans, in);
+    struct reshape_plan *plan = schema_cache_get(&t->plans, in);
     struct cn_cell fresh[PART_COUNT], out, old = *at.cell;
     uint16_t schema;
     if (!plan) {
@@ -88,7 +88,7 @@ static int apply_struct(struct insert_field *t, struct cn_batch *b, uint32_t rec
         schema_cache_put(&t->plans, in, plan);
     }
     for (int i = 0; i < PART_COUNT; i++) fresh[i] = t->parts[i].name.p ? part_cell(t, b, record, i) : cn_null();
-    if (rewrite_struct(plan, b, old, fresh, &out, &schema, err) != 0) return -1;
+    if (reshape_struct(plan, b, old, fresh, &out, &schema, err) != 0) return -1;
     at = operand_of(b, record, t->which);
     *at.cell = out;
     *at.schema = schema;
@@ -153,7 +153,7 @@ static int validate(struct cn_host *h) {
 static int open_for(struct cn_host *h, enum operand which, void **ret) {
     if (validate(h) != 0) return -1;
     struct insert_field *t = xcalloc(1, sizeof(*t));
-    *t = (struct insert_field){.host = h, .which = which, .plans = {.free_value = rewrite_plan_free}};
+    *t = (struct insert_field){.host = h, .which = which, .plans = {.free_value = reshape_plan_free}};
     CN_BIND(h, rows, &t->o);
     for (int i = 0; i < PART_COUNT; i++) t->parts[i] = part_of(t->o.name[i]);
     *ret = t;

@@ -5,7 +5,7 @@
 #include "base/str.h"
 #include "converters/schema_cache.h"
 #include "transforms/builtin.h"
-#include "transforms/rewrite.h"
+#include "transforms/reshape.h"
 
 struct options { struct cn_list exclude, include, renames; };
 static const struct cn_option rows[] = {
@@ -37,29 +37,29 @@ static struct str new_name(const struct replace_field *t, struct str name) {
     return name;
 }
 
-static struct rewrite_plan *plan_new(struct replace_field *t, const struct cn_schema_blob *in, struct err *err) {
+static struct reshape_plan *plan_new(struct replace_field *t, const struct cn_schema_blob *in, struct err *err) {
     const struct cn_schema *root = cn_schema_root(in);
-    struct rewrite_builder w;
-    rewrite_begin(&w, in);
+    struct reshape_builder w;
+    reshape_begin(&w, in);
     for (uint32_t i = 0; i < root->field_count; i++) {
         struct cn_text name = cn_schema_fields(in, root)[i].name;
         struct str to = new_name(t, str_make(cn_schema_text(in, name), name.n));
-        if (to.p) rewrite_keep(&w, i, to);
+        if (to.p) reshape_keep(&w, i, to);
     }
-    return rewrite_finish(&w, err);
+    return reshape_finish(&w, err);
 }
 
 static int apply_struct(struct replace_field *t, struct cn_batch *b, uint32_t record, struct err *err) {
     struct operand_ref at = operand_of(b, record, t->which);
     const struct cn_schema_blob *in = cn_schema_blob_at(b, *at.schema);
-    struct rewrite_plan *plan = schema_cache_get(&t->plans, in);
+    struct reshape_plan *plan = schema_cache_get(&t->plans, in);
     struct cn_cell out;
     uint16_t schema;
     if (!plan) {
         if (!(plan = plan_new(t, in, err))) return -1;
         schema_cache_put(&t->plans, in, plan);
     }
-    if (rewrite_struct(plan, b, *at.cell, NULL, &out, &schema, err) != 0) return -1;
+    if (reshape_struct(plan, b, *at.cell, NULL, &out, &schema, err) != 0) return -1;
     at = operand_of(b, record, t->which);
     *at.cell = out;
     *at.schema = schema;
@@ -113,7 +113,7 @@ static int validate(struct cn_host *h) {
 static int open_for(struct cn_host *h, enum operand which, void **ret) {
     if (validate(h) != 0) return -1;
     struct replace_field *t = xcalloc(1, sizeof(*t));
-    *t = (struct replace_field){.host = h, .which = which, .plans = {.free_value = rewrite_plan_free}};
+    *t = (struct replace_field){.host = h, .which = which, .plans = {.free_value = reshape_plan_free}};
     CN_BIND(h, rows, &t->o);
     t->renames = xcalloc(t->o.renames.n + 1, sizeof(t->renames[0]));
     for (uint32_t i = 0; i < t->o.renames.n; i++) {

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transforms/rewrite.h"
+#include "transforms/reshape.h"
 
 #include "base/mem.h"
 
-void rewrite_begin(struct rewrite_builder *w, const struct cn_schema_blob *old) {
-    *w = (struct rewrite_builder){.old = old};
+void reshape_begin(struct reshape_builder *w, const struct cn_schema_blob *old) {
+    *w = (struct reshape_builder){.old = old};
     w->sb.p = xmemdup(old, old->size);
     w->sb.used = w->sb.cap = old->size;
 }
 
-static void add(struct rewrite_builder *w, struct rewrite_field f) { VEC_PUSH(w->fields, w->n, w->cap, f); }
+static void add(struct reshape_builder *w, struct reshape_field f) { VEC_PUSH(w->fields, w->n, w->cap, f); }
 
-void rewrite_keep(struct rewrite_builder *w, uint32_t field, struct str name) {
+void reshape_keep(struct reshape_builder *w, uint32_t field, struct str name) {
     const struct cn_schema_field *fields = cn_schema_fields(w->old, cn_schema_root(w->old));
-    add(w, (struct rewrite_field){name, fields[field].schema, field});
+    add(w, (struct reshape_field){name, fields[field].schema, field});
 }
 
-void rewrite_add(struct rewrite_builder *w, struct str name, cn_off schema, uint32_t fresh) {
-    add(w, (struct rewrite_field){name, schema, REWRITE_FRESH + fresh});
+void reshape_add(struct reshape_builder *w, struct str name, cn_off schema, uint32_t fresh) {
+    add(w, (struct reshape_field){name, schema, REWRITE_FRESH + fresh});
 }
 
-static int check_names(const struct rewrite_builder *w, struct err *err) {
+static int check_names(const struct reshape_builder *w, struct err *err) {
     for (size_t i = 0; i < w->n; i++)
         for (size_t k = 0; k < i; k++)
             if (str_eq(w->fields[i].name, w->fields[k].name))
@@ -29,7 +29,7 @@ static int check_names(const struct rewrite_builder *w, struct err *err) {
 }
 
 // A new root over the old blob's nodes: its offsets stay true, because the copy begins at the same place.
-static struct cn_schema_blob *build(struct rewrite_builder *w) {
+static struct cn_schema_blob *build(struct reshape_builder *w) {
     cn_off root = cn_sb_alloc_(&w->sb, sizeof(struct cn_schema));
     cn_off at = cn_sb_alloc_(&w->sb, (w->n ? w->n : 1) * sizeof(struct cn_schema_field));
     for (size_t i = 0; i < w->n && !w->sb.failed; i++) {
@@ -48,12 +48,12 @@ static struct cn_schema_blob *build(struct rewrite_builder *w) {
     return cn_sb_finish(&w->sb, root);
 }
 
-struct rewrite_plan *rewrite_finish(struct rewrite_builder *w, struct err *err) {
-    struct rewrite_plan *p = NULL;
+struct reshape_plan *reshape_finish(struct reshape_builder *w, struct err *err) {
+    struct reshape_plan *p = NULL;
     struct cn_schema_blob *schema = check_names(w, err) == 0 ? build(w) : NULL;
     if (schema) {
         p = xcalloc(1, sizeof(*p));
-        *p = (struct rewrite_plan){schema, (uint32_t)w->n, cn_schema_root(w->old)->field_count, xcalloc(w->n + 1, sizeof(uint32_t))};
+        *p = (struct reshape_plan){schema, (uint32_t)w->n, cn_schema_root(w->old)->field_count, xcalloc(w->n + 1, sizeof(uint32_t))};
         for (size_t i = 0; i < w->n; i++) p->take[i] = w->fields[i].take;
     } else if (w->sb.failed) {
         err_set(err, ERR_TOO_LARGE, "the new schema is larger than 16 MiB");
@@ -63,15 +63,15 @@ struct rewrite_plan *rewrite_finish(struct rewrite_builder *w, struct err *err) 
     return p;
 }
 
-void rewrite_plan_free(void *plan) {
-    struct rewrite_plan *p = plan;
+void reshape_plan_free(void *plan) {
+    struct reshape_plan *p = plan;
     if (!p) return;
     free(p->schema);
     free(p->take);
     free(p);
 }
 
-int rewrite_struct(const struct rewrite_plan *p, struct cn_batch *b, struct cn_cell old, const struct cn_cell *fresh,
+int reshape_struct(const struct reshape_plan *p, struct cn_batch *b, struct cn_cell old, const struct cn_cell *fresh,
                    struct cn_cell *ret, uint16_t *ret_schema, struct err *err) {
     if (old.type != CN_STRUCT || old.n != p->fields_in) return err_set(err, ERR_INVALID, "value does not fit its schema");
     cn_off at = cn_cells(b, p->n);

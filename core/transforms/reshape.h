@@ -4,17 +4,17 @@
 //   in    │ id │ note │ price │            out   │ id │ cost │ topic │
 //                                          take    0     2      FRESH+0
 // The plan says for each field of the new struct which cell it takes. One thread at a time.
-#ifndef TRANSFORMS_REWRITE_H
-#define TRANSFORMS_REWRITE_H
+#ifndef TRANSFORMS_RESHAPE_H
+#define TRANSFORMS_RESHAPE_H
 
 #include <connectd/build.h>
 
 #include "base/err.h"
 #include "base/str.h"
 
-enum { REWRITE_FRESH = 1 << 30 }; // take[i] - REWRITE_FRESH: index into the values given to rewrite_struct
+enum { REWRITE_FRESH = 1 << 30 }; // take[i] - REWRITE_FRESH: index into the values given to reshape_struct
 
-struct rewrite_plan {
+struct reshape_plan {
     struct cn_schema_blob *schema; // of the new struct
     uint32_t n, fields_in;
     uint32_t *take;
@@ -22,21 +22,21 @@ struct rewrite_plan {
 
 // Builds a plan: begin with the old schema, add fields, finish. Name, version, doc and parameters of the struct are kept;
 // it becomes required and without default, as Connect's transforms make it.
-struct rewrite_builder {
+struct reshape_builder {
     struct cn_schema_builder sb; // starts as a copy of the old blob, whose nodes new fields may name
     const struct cn_schema_blob *old;
-    struct rewrite_field { struct str name; cn_off schema; uint32_t take; } *fields;
+    struct reshape_field { struct str name; cn_off schema; uint32_t take; } *fields;
     size_t n, cap;
 };
-void rewrite_begin(struct rewrite_builder *w, const struct cn_schema_blob *old);
-void rewrite_keep(struct rewrite_builder *w, uint32_t field, struct str name); // a field of the old struct under this name
-void rewrite_add(struct rewrite_builder *w, struct str name, cn_off schema, uint32_t fresh);
-// The plan (rewrite_plan_free), or NULL: a field twice. Names are borrowed until here. Ends the builder either way.
-struct rewrite_plan *rewrite_finish(struct rewrite_builder *w, struct err *err);
-void rewrite_plan_free(void *plan);
+void reshape_begin(struct reshape_builder *w, const struct cn_schema_blob *old);
+void reshape_keep(struct reshape_builder *w, uint32_t field, struct str name); // a field of the old struct under this name
+void reshape_add(struct reshape_builder *w, struct str name, cn_off schema, uint32_t fresh);
+// The plan (reshape_plan_free), or NULL: a field twice. Names are borrowed until here. Ends the builder either way.
+struct reshape_plan *reshape_finish(struct reshape_builder *w, struct err *err);
+void reshape_plan_free(void *plan);
 
 // The new struct's cell. -1: the old value does not have the fields its schema says, or the batch has no room.
-int rewrite_struct(const struct rewrite_plan *p, struct cn_batch *b, struct cn_cell old, const struct cn_cell *fresh,
+int reshape_struct(const struct reshape_plan *p, struct cn_batch *b, struct cn_cell old, const struct cn_cell *fresh,
                    struct cn_cell *ret, uint16_t *ret_schema, struct err *err) MUST_USE;
 
 // Which half of a record a transform is for.
