@@ -145,7 +145,7 @@ void index_note(struct index *x, const struct batch_header *h, uint64_t position
     LOCK_SCOPE(&x->lock);
     int64_t last = batch_last_offset(h);
     assert(last - x->base <= INT32_MAX && position <= INT32_MAX); // the segment rolls before
-    if (h->max_timestamp > x->max_timestamp) {
+    if (h->count && h->max_timestamp > x->max_timestamp) { // one that a rewrite emptied has no record of that time
         x->max_timestamp = h->max_timestamp;
         x->max_offset = last;
     }

@@ -299,7 +299,7 @@ static int put_batch(struct writer *w, const void *p, size_t n, struct err *err)
     buf_put(&w->out, p, n);
     w->result.size += n;
     w->result.kept += (uint64_t)h.count;
-    if (h.max_timestamp > w->result.max_ts) w->result.max_ts = h.max_timestamp;
+    if (h.count && h.max_timestamp > w->result.max_ts) w->result.max_ts = h.max_timestamp;
     if (h.attributes & BATCH_TRANSACTIONAL && !(h.attributes & BATCH_CONTROL)) map_put(&w->r->left, producer_key(&h.producer_id), w);
     if (w->out.bad) return err_set(err, ERR_TOO_LARGE, "no room for a batch of %zu bytes", n);
     return w->out.n >= WRITE_BYTES ? flush(w, err) : 0;

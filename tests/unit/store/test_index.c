@@ -104,7 +104,7 @@ TEST(entries_hold_the_last_offset_and_the_start_of_their_batch) {
     struct index *x;
     struct err err;
     struct index_options o = {.fs = fs, .stem = "00000000000000000100", .base_offset = 100};
-    struct batch_header h = {.base_offset = 100, .length = 5000, .last_offset_delta = 9, .max_timestamp = 77};
+    struct batch_header h = {.base_offset = 100, .length = 5000, .last_offset_delta = 9, .max_timestamp = 77, .count = 10};
     assert_ok(index_create(&o, &x, &err), err);
     index_note(x, &h, 0); // the first batch needs none
     h.base_offset = 110, h.max_timestamp = 60;
@@ -160,7 +160,7 @@ TEST(a_large_file_is_searched_by_halves) {
     struct index_options o = {.fs = fs, .stem = "s", .interval = 1};
     assert_ok(index_create(&o, &x, &err), err);
     for (int i = 0; i < 5000; i++) {
-        struct batch_header h = {.base_offset = i * 10, .length = 88, .last_offset_delta = 9, .max_timestamp = i * 10};
+        struct batch_header h = {.base_offset = i * 10, .length = 88, .last_offset_delta = 9, .max_timestamp = i * 10, .count = 10};
         index_note(x, &h, (uint64_t)i * 100);
     }
     index_framed(x);
@@ -278,6 +278,22 @@ TEST(cut_anywhere_and_extended_it_is_as_before) {
     teardown(&f);
 }
 
+TEST(an_emptied_batch_counts_for_no_time) {
+    struct fs *fs = fs_mem_new();
+    struct index *x;
+    struct err err;
+    int64_t ts, offset;
+    struct index_options o = {.fs = fs, .stem = "s"};
+    const struct batch_header h = {.length = 88, .max_timestamp = 5};
+    assert_ok(index_create(&o, &x, &err), err);
+    index_note(x, &h, 0);
+    index_framed(x);
+    index_max_timestamp(x, &ts, &offset);
+    assert_int_equal(ts, -1);
+    index_free(x);
+    fs_close(fs);
+}
+
 TEST(cut_by_offset_alone_it_forgets_that_offset) {
     struct fs *fs = fs_mem_new();
     struct index *x;
@@ -286,7 +302,7 @@ TEST(cut_by_offset_alone_it_forgets_that_offset) {
     struct index_options o = {.fs = fs, .stem = "s", .interval = 1};
     assert_ok(index_create(&o, &x, &err), err);
     for (int i = 0; i < 10; i++) {
-        struct batch_header h = {.base_offset = i, .length = 88, .max_timestamp = 5};
+        struct batch_header h = {.base_offset = i, .length = 88, .max_timestamp = 5, .count = 1};
         index_note(x, &h, (uint64_t)i * 100);
         index_framed(x);
         assert_ok(index_flush(x, false, &err), err);
