@@ -8,7 +8,7 @@
 
 #include "status.h"
 
-enum { ANSWER_SHOWN = 200, AUTH_RETRY_MS = 10000 };
+enum { ANSWER_SHOWN = 200, AUTH_RETRY_MS = 10000, CALM = 100 };
 
 /* A request under way. Its easy handle is used again and again, so that its options are set once. */
 struct request {
@@ -70,11 +70,18 @@ static void fail_task(struct client *c, int fail_class, const char *text, const 
     c->fatal_hint = hint;
 }
 
+/* Twice as many records next time, up to the options' limit, and below what was too large a while ago. */
+static void grow(struct lane *lane, const struct http_options *o) {
+    uint32_t full = o->mode == BATCH_SINGLE ? 1 : (uint32_t)o->max_records;
+    lane->limit = lane->limit > full / 2 ? full : lane->limit * 2;
+    if (lane->too_large && ++lane->calm > CALM) lane->too_large = 0;
+    if (lane->too_large && lane->limit >= lane->too_large) lane->limit = lane->too_large / 2;
+}
+
 static void on_ok(struct client *c, struct lane *lane, const struct run *r) {
-    uint32_t full = c->o->mode == BATCH_SINGLE ? 1 : (uint32_t)c->o->max_records;
     c->ever_ok = 1;
     settle(c, lane, r->records, CN_OK, NULL);
-    lane->limit = lane->limit > full / 2 ? full : lane->limit * 2;
+    grow(lane, c->o);
     lane_over(&c->lanes, lane, 1, c->o);
 }
 
@@ -122,6 +129,10 @@ static void answer(struct client *c, struct request *q, CURLcode code) {
     switch (status_outcome(code == CURLE_OK ? status : 0)) {
     case OUTCOME_OK: on_ok(c, lane, &q->run); break;
     case OUTCOME_SPLIT:
+        lane->too_large = q->run.records > 1 ? q->run.records : 0;
+        lane->calm = 0;
+        on_refused(c, lane, &q->run, reason);
+        break;
     case OUTCOME_REJECT: on_refused(c, lane, &q->run, reason); break;
     case OUTCOME_AUTH: on_auth(c, lane, reason, after * 1000); break;
     case OUTCOME_REDIRECT:

@@ -29,6 +29,8 @@ struct lane {
     char *topic, *url;
     int32_t partition;
     uint32_t limit;          /* records a request may have: halves after a refusal, grows back with successes */
+    uint32_t too_large;      /* so many records were refused as too large (413): stay below for a while; 0: never */
+    uint32_t calm;           /* successes since then */
     struct chunk *first, *last;
     uint32_t under_way;      /* records of the request on its way, the first not sent ones of `first`; 0: none */
     int revoked;             /* forget it as soon as nothing is under way */
@@ -44,7 +46,7 @@ struct lane *lanes_add(struct lanes *l, const char *topic, size_t n, int32_t par
 void lanes_remove(struct lanes *l, struct lane *lane); /* and frees */
 void lanes_done(struct lanes *l);
 
-/* Starts a record in the lane: the buffer to render into. lane_end closes it. */
+/* Starts a record in the lane: the buffer to render into. lane_end closes it; to give it up, put the buffer's n back. */
 struct cn_json *lane_begin(struct lane *lane, const struct http_options *o);
 void lane_end(struct lanes *l, struct lane *lane, int64_t offset, const struct http_options *o);
 

@@ -60,27 +60,42 @@ static int settle_null(struct sink *s, const struct lane *lane, const struct cn_
 }
 
 /* Behind a failure everything of the partition comes again, so that order is kept. */
-static void put_one(struct sink *s, struct lanes *l, const struct cn_batch *b, const struct cn_record *r) {
-    const struct cn_text *topic = cn_topic_at(b, r->original_topic);
-    struct lane *lane = lane_of(s, l, topic, cn_bytes_at(b, topic->at), r->original_partition);
+static void put_one(struct sink *s, struct lanes *l, struct lane *lane, const struct cn_batch *b, const struct cn_record *r) {
     struct cn_json *out;
+    size_t before;
     if (lane->failed) {
         cn_settle(s->host, lane->topic, lane->partition, r->offset, r->offset, CN_RETRY, lane->reason, lane->retry_after_ms);
         return;
     }
     if (settle_null(s, lane, r)) return;
     out = lane_begin(lane, &s->options);
+    before = out->n;
     render(s, b, r, out);
-    if (out->failed) abort(); /* out of memory: the byte limits are core's */
+    if (out->failed == 1) abort(); /* out of memory: the byte limits are core's */
+    if (out->failed) {
+        out->n = before;
+        out->failed = 0;
+        cn_settle(s->host, lane->topic, lane->partition, r->offset, r->offset, CN_REJECT, "the value can not be written as JSON: it is nested too deeply", 0);
+        return;
+    }
     lane_end(l, lane, r->offset, &s->options);
 }
 
 static int sink_put(void *task, const struct cn_batch *b) {
     struct sink *s = (struct sink *)task;
     struct lanes *l = client_lock(s->client);
+    const struct cn_record *last = NULL;
+    struct lane *lane = NULL;
     uint32_t i, n = cn_count(b);
-    for (i = 0; i < n; i++)
-        if (!(cn_record_at(b, i)->flags & CN_RECORD_DROPPED)) put_one(s, l, b, cn_record_at(b, i));
+    for (i = 0; i < n; i++) {
+        const struct cn_record *r = cn_record_at(b, i);
+        const struct cn_text *topic = cn_topic_at(b, r->original_topic);
+        if (r->flags & CN_RECORD_DROPPED) continue;
+        if (!last || last->original_topic != r->original_topic || last->original_partition != r->original_partition)
+            lane = lane_of(s, l, topic, cn_bytes_at(b, topic->at), r->original_partition);
+        put_one(s, l, lane, b, r);
+        last = r;
+    }
     client_unlock(s->client);
     return client_report(s->client) == 0 ? CN_PUT_LATER : CN_PUT_FAILED;
 }

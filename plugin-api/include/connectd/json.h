@@ -26,7 +26,7 @@ struct cn_json {
     char *p;
     size_t n, cap;
     size_t limit;    /* most bytes; 0 = none */
-    int failed;
+    int failed;      /* 1: out of memory or past the limit; 2: a value that can not be written: nested too deeply, malformed */
     int decimals;    /* 1: Connect's Decimal as a number, 0: as base64 like other bytes */
     unsigned depth;
 };
@@ -275,7 +275,7 @@ static inline void cn_json_struct_(struct cn_json *j, const struct cn_batch *b, 
     uint32_t i;
     int comma = 0;
     if (!node || node->type != CN_STRUCT || c->n != node->field_count) {
-        j->failed = 1;
+        j->failed = 2;
         return;
     }
     f = cn_schema_fields(s, node);
@@ -335,7 +335,7 @@ static inline void cn_json_cell(struct cn_json *j, const struct cn_batch *b, con
     case CN_ARRAY:
     case CN_MAP:
     case CN_STRUCT:
-        if (++j->depth > CN_JSON_DEPTH) j->failed = 1;
+        if (++j->depth > CN_JSON_DEPTH) j->failed = 2;
         else if (c->type == CN_STRUCT) cn_json_struct_(j, b, c, s, node);
         else cn_json_run_(j, b, c, s, node);
         j->depth--;

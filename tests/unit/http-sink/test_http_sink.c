@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <connectd/build.h>
 #include <connectd/plugin.h>
 #include <testhost.h>
 
@@ -226,6 +227,45 @@ TEST(raw_values_go_as_they_are) {
     testhost_put_json(t, "{\"topic\":\"t\",\"offset\":0,\"value\":\"{\\\"a\\\":1}\"}\n");
     assert_int_equal(testhost_settled(t, WAIT_MS), 0);
     assert_string_equal(server_body(s, 0), "{\"a\":1}");
+    testhost_free(t);
+    server_stop(s);
+}
+
+TEST(what_was_too_large_is_not_tried_again_with_every_second_request) {
+    struct server *s = server_start(SCRIPT("413")); // 16 records once; 40 go in eights then
+    struct testhost *t = sink_to(s, OPTIONS("batch.max.records=16"));
+    assert_int_equal(testhost_open(t), 0);
+    put_range(t, 0, 0, RECORDS - 1);
+    assert_int_equal(testhost_settled(t, WAIT_MS), 0);
+    assert_all(t, 0, CN_OK);
+    assert_int_equal(server_accepted(s), RECORDS / 8);
+    testhost_free(t);
+    server_stop(s);
+}
+
+TEST(a_value_that_is_no_json_is_rejected_alone) {
+    struct server *s = server_start(NULL);
+    struct testhost *t = sink_to(s, NULL);
+    struct cn_batch *b;
+    struct cn_cell deep = cn_null();
+    assert_int_equal(testhost_open(t), 0);
+    b = testhost_batch(t);
+    for (int i = 0; i < 80; i++) {
+        cn_off at = cn_cells(b, 1);
+        cn_set(b, at, 0, deep);
+        deep = cn_run(CN_ARRAY, at, 1);
+    }
+    for (int i = 0; i < 3; i++) {
+        uint32_t r = cn_record(b, cn_topic(b, "t", 1));
+        cn_record_at(b, r)->original_partition = 0;
+        cn_set_value(b, r, i == 1 ? deep : cn_int(CN_INT64, i), CN_NO_SCHEMA);
+    }
+    assert_int_equal(testhost_put(t), CN_PUT_LATER);
+    assert_int_equal(testhost_settled(t, WAIT_MS), 0);
+    assert_int_equal(testhost_verdict(t, "t", 0, 0), CN_OK);
+    assert_int_equal(testhost_verdict(t, "t", 0, 1), CN_REJECT);
+    assert_int_equal(testhost_verdict(t, "t", 0, 2), CN_OK);
+    assert_string_equal(server_body(s, 0), "[0,2]");
     testhost_free(t);
     server_stop(s);
 }
