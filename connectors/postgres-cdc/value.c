@@ -321,8 +321,8 @@ static int time_of_day(struct cn_batch *b, uint8_t conv, struct text s, struct c
 }
 
 static struct moment moment_of(int64_t us) {
-    int64_t days = floor_div(us, DAY_US);
-    return (struct moment){days, us - days * DAY_US};
+    int64_t micros = us % DAY_US;
+    return (struct moment){floor_div(us, DAY_US), micros < 0 ? micros + DAY_US : micros};
 }
 
 static struct cn_cell iso_timestamp(struct cn_batch *b, struct moment m, int width) {
