@@ -62,14 +62,14 @@ function(cn_area ret)
   set(${ret} ${area} PARENT_SCOPE)
 endfunction()
 
-# cn_script_test(NAME SCRIPT LABEL … [TIMEOUT s]): a shell or Python test; gets the build folder in $BUILD and the tree in $SRC.
+# cn_script_test(NAME SCRIPT LABEL … [TIMEOUT s] [ARGS …]): a shell or Python test; gets the build folder in $BUILD and the tree in $SRC.
 # Exit 77 means skipped.
 function(cn_script_test name script)
-  cmake_parse_arguments(A "" "LABEL;TIMEOUT" "" ${ARGN})
+  cmake_parse_arguments(A "" "LABEL;TIMEOUT" "ARGS" ${ARGN})
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 300)
   endif()
-  add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/${script})
+  add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${A_ARGS})
   cn_area(area)
   set_tests_properties(${name} PROPERTIES LABELS "${A_LABEL};${area}" TIMEOUT ${A_TIMEOUT} SKIP_RETURN_CODE 77
     ENVIRONMENT "BUILD=${CMAKE_BINARY_DIR};SRC=${PROJECT_SOURCE_DIR}")

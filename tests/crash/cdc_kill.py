@@ -5,7 +5,7 @@
 Oracles: the tables themselves, and a test_decoding slot of our own made before anything streams.
  - folding each topic by key gives exactly the table;
  - every streamed change is in the log exactly once;
- - no sample of the slot's confirmed position was ahead of what the log had durable.
+ - no sample of the slot's confirmed position was ahead of what the log had durable, nor of what it recovered after a kill.
 """
 import collections
 import json
@@ -39,29 +39,45 @@ def lsn(text):
 
 
 class Sampler(threading.Thread):
-    """Reads the slot's confirmed position, and after it what the log has: (confirmed, stored)."""
+    """Reads the slot's confirmed position, and after it what the log has: (confirmed, stored). The server is asked over one connection."""
 
     def __init__(self, pg, daemon):
         super().__init__(daemon=True)
-        self.pg, self.daemon_, self.samples, self.ending = pg, daemon, [], False
+        self.daemon_, self.samples, self.ending = daemon, [], False
+        self.psql = subprocess.Popen(pg.command('psql', '-X', '-q', '-At', '-d', pg.db), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def confirmed(self):
+        self.psql.stdin.write("select confirmed_flush_lsn from pg_replication_slots where slot_name = 'connectd_bank_db';\n")
+        self.psql.stdin.flush()
+        return lsn(self.psql.stdout.readline().strip())
 
     def run(self):
         while not self.ending:
-            try:
-                confirmed = self.pg.sql("select confirmed_flush_lsn from pg_replication_slots where slot_name = 'connectd_bank_db'")
-                stored = self.daemon_.json('offsets', 'get', 'bank-db')['offsets']
-                if confirmed and confirmed[0][0] and stored:
-                    self.samples.append((lsn(confirmed[0][0]), int(stored[0]['offset']['lsn'])))
-            except (AssertionError, ValueError, KeyError):
-                pass  # the daemon is down just now
-            time.sleep(0.02)
+            confirmed = self.confirmed()
+            stored = self.daemon_.run('offsets', 'get', 'bank-db', '--json', check=False)
+            if stored.returncode == 0:  # else the daemon is down just now
+                self.samples.append((confirmed, int(json.loads(stored.stdout)['offsets'][0]['offset']['lsn'])))
+        self.psql.stdin.close()
+        self.psql.wait()
 
 
 def check_samples(samples, commits):
     """No commit of ours lies between what was stored and what was confirmed."""
+    assert len(samples) > KILLS, 'only %d samples' % len(samples)
+    assert len({confirmed for confirmed, _ in samples}) > KILLS // 2, 'the slot hardly ever moved'
     for confirmed, stored in samples:
         ahead = [c for c in commits if stored < c <= confirmed]
         assert not ahead, 'the slot was confirmed up to %x while the log had %x: %d commits could have been lost' % (confirmed, stored, len(ahead))
+
+
+def recovered(pg, daemon, samples):
+    """With the daemon dead: (confirmed, what a start without pipelines finds in the log)."""
+    confirmed = lsn(pg.sql("select confirmed_flush_lsn from pg_replication_slots where slot_name = 'connectd_bank_db'")[0][0])
+    files, daemon.files = daemon.files, []
+    daemon.start()
+    samples.append((confirmed, int(daemon.json('offsets', 'get', 'bank-db')['offsets'][0]['offset']['lsn'])))
+    daemon.kill()
+    daemon.files = files
 
 
 def read_oracle(pg):
@@ -128,11 +144,20 @@ def main():
             load = subprocess.Popen(pg.command('pgbench', '-n', '-c', '4', '-j', '2', '-T', '100000', '-R', '400', pg.db), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             sampler = Sampler(pg, daemon)
             sampler.start()
+            moved, before = 0, 0
             try:
                 for k in range(KILLS):
                     time.sleep(random.uniform(0.05, 0.9))
                     daemon.kill()
+                    moved += sampler.samples[-1:] != before
+                    before = sampler.samples[-1:]
                     time.sleep(random.choice([0, 0, 0.2]))
+                    if k % 2:
+                        recovered(pg, daemon, sampler.samples)
+                    if random.random() < 0.2:  # while it recovers, or connects
+                        daemon.spawn()
+                        time.sleep(random.uniform(0, 0.2))
+                        daemon.kill()
                     daemon.start()
             finally:
                 load.terminate()
@@ -149,8 +174,10 @@ def main():
         assert not missing and not extra, 'streamed changes: %d missing, %d too many, e.g. %s / %s' % (
             sum(missing.values()), sum(extra.values()), list(missing.items())[:3], list(extra.items())[:3])
         check_samples(sampler.samples, commits)
-        print('%d kills, %d streamed changes in %d transactions since %s, each in the log exactly once; tables equal; %d samples of the slot, none ahead of the log'
-              % (KILLS, sum(want.values()), len(commits), start, len(sampler.samples)))
+        print('%d kills, %d of them after new commits, %d streamed changes in %d transactions since %s, each in the log exactly once; tables equal; %d samples of the slot, none ahead of the log'
+              % (KILLS, moved, sum(want.values()), len(commits), start, len(sampler.samples)))
+        assert moved > KILLS // 2, 'most kills came before anything was streamed'
 
 
-main()
+if __name__ == '__main__':
+    main()

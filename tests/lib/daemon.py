@@ -114,10 +114,13 @@ class Daemon:
         with open(self.log, errors='replace') as f:
             return ''.join(f.readlines()[-lines:])
 
-    def start(self, ready=60):
+    def spawn(self):
         with open(self.log, 'a') as log:
             self.process = subprocess.Popen([CONNECTD, 'run', *self.files, '--plugin-path', os.path.join(BUILD, 'plugins'), '--data', self.data, *self.args],
                                             stdout=log, stderr=log, env=self.env)
+
+    def start(self, ready=60):
+        self.spawn()
         wait_until('the daemon answers', lambda: self.answers() or self._died(), ready)
         return self
 
