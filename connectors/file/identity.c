@@ -112,11 +112,17 @@ const char *position_offset(char *to, size_t cap, const struct position *p) {
     return cn_pos_end(&w);
 }
 
+// "912:00ff…": a length and a hash.
 static int get_hash(const char *json, const char *name, uint32_t *ret_n, uint64_t *ret_hash) {
-    char text[64];
-    int end = 0;
-    if (cn_pos_get_str(json, name, text, sizeof text) < 0) return -1;
-    return sscanf(text, "%" SCNu32 ":%" SCNx64 "%n", ret_n, ret_hash, &end) == 2 && text[end] == '\0' ? 0 : -1;
+    char text[64], *end;
+    if (cn_pos_get_str(json, name, text, sizeof text) < 0 || text[0] < '0' || text[0] > '9') return -1;
+    unsigned long n = strtoul(text, &end, 10);
+    if (*end++ != ':' || n > UINT32_MAX) return -1;
+    size_t digits = strspn(end, "0123456789abcdef");
+    if (digits == 0 || digits > 16 || end[digits] != '\0') return -1;
+    *ret_n = (uint32_t)n;
+    *ret_hash = strtoull(end, NULL, 16);
+    return 0;
 }
 
 int position_parse(struct position *ret, const char *partition, const char *offset) {

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <connectd/sdk.h>
@@ -163,9 +164,16 @@ static void show(struct tail *t) {
     else cn_progressf(t->host, "%u files, %u of them rotated away, %lld bytes to read", t->track.file_count, left, (long long)behind);
 }
 
+// The real clock: how long to block is the caller's word, whatever clock the host shows.
+static int64_t real_ms(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 // Waits for a hint, the wake descriptor, or a timer of ours. Whether the poll is to end.
 static bool wait_for_more(struct tail *t, int64_t until_ms) {
-    int64_t now = t->host->ops->monotonic_ms(t->host), wait = until_ms - now, own = track_wait(&t->track);
+    int64_t wait = until_ms - real_ms(), own = track_wait(&t->track);
     struct pollfd fds[2] = {{.fd = t->host->ops->wake_fd(t->host), .events = POLLIN}, {.fd = track_fd(&t->track), .events = POLLIN}};
     if (wait <= 0) return true;
     if (own < wait) wait = own;
@@ -176,7 +184,7 @@ static bool wait_for_more(struct tail *t, int64_t until_ms) {
 
 int tail_poll(void *task, struct cn_batch *batch, uint32_t timeout_ms) {
     struct tail *t = task;
-    int64_t until_ms = t->host->ops->monotonic_ms(t->host) + timeout_ms;
+    int64_t until_ms = real_ms() + timeout_ms;
     linerec_begin(&t->linerec, batch);
     do {
         track_look(&t->track);

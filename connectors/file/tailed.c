@@ -92,14 +92,22 @@ static size_t chunk_size(const struct tailed *f, const struct tailed_limits *l, 
     return chunk < there ? chunk : there;
 }
 
+// Whether the bytes before the offset are still those that were read.
+static bool mark_is_there(const struct tailed *f) {
+    char bytes[IDENTITY_MARK];
+    uint32_t n = f->identity.mark_n;
+    return read_fully(f->fd, bytes, n, f->offset - n) == (ssize_t)n && memcmp(bytes, f->identity.mark, n) == 0;
+}
+
 enum tailed_read tailed_read(struct tailed *f, struct cn_batch *b, struct linerec *r, const struct tailed_limits *l, bool final) {
     size_t turn = 0, least = 2 * (size_t)f->pending;
     struct stat st;
     f->dirty = false;
     if (fstat(f->fd, &st) != 0) return TAILED_FAILED;
     f->size = st.st_size;
+    f->changed_ns = tailed_changed_ns(&st);
     if (f->size < f->offset) return TAILED_REWRITTEN;
-    if (f->size - f->offset == f->pending && (!final || !f->pending)) return TAILED_END;
+    if (f->size - f->offset == f->pending && (!final || !f->pending)) return mark_is_there(f) ? TAILED_END : TAILED_REWRITTEN; // it may have grown back to its size
     for (;;) {
         size_t got = 0, done = 0, chunk = chunk_size(f, l, least);
         enum tailed_read result = read_chunk(f, b, r, l, chunk, final, &got, &done);

@@ -6,6 +6,8 @@
 #ifndef FILE_TAILED_H
 #define FILE_TAILED_H
 
+#include <sys/stat.h>
+
 #include "identity.h"
 #include "linerec.h"
 
@@ -16,7 +18,7 @@ struct tailed {
     int wd;                    // its watch, or -1
     struct line_path path;     // text: heap, ours
     int64_t offset;
-    int64_t size;              // as last seen
+    int64_t size, changed_ns;  // as last seen: length, and time of the last change
     bool skipping;             // inside a line that was cut
     bool dirty;                // there may be more to read
     bool told;                 // the position is what the log was last told
@@ -28,6 +30,7 @@ struct tailed {
     struct tailed *behind;     // is to be read to its end first: the older generation of the same name
     struct tailed *copy_of;    // looks like a copy being made of it: held back until that is known
     bool judged;               // whether it is such a copy has been decided
+    bool restarted;            // was truncated: its new content may be copied before any of it was read
 };
 
 enum tailed_read {
@@ -43,6 +46,11 @@ struct tailed_limits {
     uint32_t turn;                     // bytes a file may give at once
 };
 
+static inline int64_t tailed_changed_ns(const struct stat *st) { return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec; }
+// Whether a look at the file shows anything that was not seen at the last read.
+static inline bool tailed_differs(const struct tailed *f, const struct stat *st) {
+    return st->st_size != f->offset + f->pending || tailed_changed_ns(st) != f->changed_ns;
+}
 bool tailed_batch_full(const struct cn_batch *b, const struct tailed_limits *l);
 // Reads on. `final`: bytes without an end of line at the end are a line as well.
 enum tailed_read tailed_read(struct tailed *f, struct cn_batch *b, struct linerec *r, const struct tailed_limits *l, bool final);

@@ -137,7 +137,7 @@ static bool make_room(struct track *t) {
     }
     if (!oldest) {
         if (!t->open_full) cn_log(t->host, CN_LOG_WARN, "%u files are open and none is read to its end; others wait (max.open.files)", t->open_count);
-        t->open_full = true;
+        t->open_full = t->want_room = true;
         return false;
     }
     t->open_full = false;
@@ -276,6 +276,7 @@ static struct tailed *track_resume(struct track *t, const char *path, int fd, co
     struct tailed *f = track_add(t, path, fd, st, s->place.offset);
     f->skipping = s->place.skipping;
     f->judged = f->offset > 0; // one that was held back as a copy in the making is looked at again
+    f->restarted = f->offset == 0;
     f->told = s->claimed = true;
     if (s->device == f->device && s->inode == f->inode) return f;
     f->told = false;
@@ -294,7 +295,9 @@ static void continue_in_copy(struct track *t, struct tailed *f, const char *path
     } else if (copy) {
         close(n.fd);
     } else {
-        copy = track_add(t, n.path, n.fd, &n.st, 0);
+        struct stored *known = stored_by_inode(t, n.st.st_dev, n.st.st_ino);
+        bool resumed = known && identity_matches(n.fd, &known->place);
+        copy = resumed ? track_resume(t, n.path, n.fd, &n.st, known) : track_add(t, n.path, n.fd, &n.st, 0);
         copy->left = !patterns_match(&t->options.patterns, n.path);
     }
     if (copy->offset < place->offset && identity_load(&copy->identity, copy->fd, place->offset) == 0) {
@@ -324,7 +327,7 @@ static struct tailed *track_new(struct track *t, const char *path, int fd, const
     struct tailed *f = track_add(t, path, fd, st, 0), *older = NULL;
     if (s) { // the inode is known and the content is not: it was truncated, or deleted and the inode used again
         s->claimed = true;
-        f->judged = true;
+        f->judged = f->restarted = true;
         continue_in_copy(t, f, s->path, &s->place);
     }
     for (uint32_t i = 0; i < t->file_count; i++)
@@ -348,7 +351,7 @@ static void on_found(void *arg, const char *path) {
     if (f) {
         f->seen = t->scans;
         f->left = false;
-        if (st.st_size != f->offset + f->pending) f->dirty = true;
+        if (tailed_differs(f, &st)) f->dirty = true;
         if (strcmp(f->path.text, path) != 0 && (stat(f->path.text, &at_path) != 0 || !same_file(&at_path, f->device, f->inode))) set_path(f, path);
         return;
     }
@@ -416,7 +419,7 @@ static void sweep(struct track *t) {
                 continue;
             }
         }
-        if (f->fd >= 0 && fstat(f->fd, &st) == 0 && st.st_size != f->offset + f->pending) f->dirty = true;
+        if (f->fd >= 0 && fstat(f->fd, &st) == 0 && tailed_differs(f, &st)) f->dirty = true;
     }
 }
 
@@ -506,7 +509,6 @@ static void on_moved(void *arg, const char *from, const char *to) {
     }
     struct tailed *f = track_new(t, to, fd, &st);
     f->left = !patterns_match(&t->options.patterns, to);
-    f->judged = true;
 }
 
 static void on_gone(void *arg, const char *path) {
@@ -540,21 +542,22 @@ static bool same_content(int a, int b, int64_t n) {
     return true;
 }
 
-enum copy { COPY_NONE, COPY_IN_WORK, COPY_DONE };
-
-// Whether c is, or is becoming, a copy of what was read of f. DONE: f has been truncated meanwhile.
-static enum copy copy_state(const struct tailed *c, const struct tailed *f) {
-    struct place place = identity_place(&f->identity, f->offset, f->skipping);
+// Whether c may be a copy being made of f, whose content up to our place in it is intact.
+static bool copy_in_work(const struct tailed *c, const struct tailed *f) {
     struct stat st;
-    if (fstat(c->fd, &st) != 0) return COPY_NONE;
-    if (!identity_matches(f->fd, &place)) return identity_matches(c->fd, &place) ? COPY_DONE : COPY_NONE;
-    int64_t common = st.st_size < f->offset ? st.st_size : f->offset;
-    return same_content(c->fd, f->fd, common) ? COPY_IN_WORK : COPY_NONE;
+    if (fstat(c->fd, &st) != 0) return false;
+    int64_t known = f->offset ? f->offset : f->size, common = st.st_size < known ? st.st_size : known;
+    return common && same_content(c->fd, f->fd, common);
+}
+
+static bool is_rewritten(const struct tailed *f) {
+    struct place place = identity_place(&f->identity, f->offset, f->skipping);
+    return !identity_matches(f->fd, &place);
 }
 
 static bool may_be_copy(const struct tailed *c, const struct tailed *f) {
     size_t n = directory_length(f->path.text);
-    return f != c && f->fd >= 0 && f->offset > 0 && !f->left && directory_length(c->path.text) == n && memcmp(c->path.text, f->path.text, n) == 0 &&
+    return f != c && f->fd >= 0 && (f->offset > 0 || f->restarted) && !f->left && directory_length(c->path.text) == n && memcmp(c->path.text, f->path.text, n) == 0 &&
            related(f->path.text + n + 1, c->path.text + n + 1);
 }
 
@@ -574,12 +577,11 @@ static bool judge(struct track *t, struct tailed *c) {
     for (uint32_t i = 0; i < t->file_count; i++) {
         struct tailed *f = t->files[i];
         if (!may_be_copy(c, f)) continue;
-        enum copy state = copy_state(c, f);
-        if (state == COPY_DONE) {
-            track_rewritten(t, f); // finds the copy
-            return c->judged;
+        if (is_rewritten(f)) {
+            track_rewritten(t, f); // finds its copy, which may be this one
+            if (c->judged) return true;
         }
-        if (state == COPY_IN_WORK && now - c->grew_ms < HOLD_MS) {
+        if (copy_in_work(c, f) && now - c->grew_ms < HOLD_MS) {
             c->copy_of = f;
             return false;
         }
@@ -594,7 +596,7 @@ void track_rewritten(struct track *t, struct tailed *f) {
     cn_log(t->host, CN_LOG_INFO, "%s was truncated or rewritten after byte %lld: reading from its start", f->path.text, (long long)f->offset);
     continue_in_copy(t, f, f->path.text, &place);
     tailed_restart(f);
-    f->judged = true;
+    f->judged = f->restarted = true;
 }
 
 // ── reading in turn ──
@@ -621,6 +623,8 @@ struct tailed *track_next(struct track *t) {
         if (f->fd < 0 && !reopen(t, f)) continue;
         if (judge(t, f)) return f;
     }
+    if (t->want_room) ask_scan(t); // all that is open is read: what had to wait can be opened
+    t->want_room = false;
     return NULL;
 }
 

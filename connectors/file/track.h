@@ -54,7 +54,8 @@ struct track {
     uint32_t stray_next;
     uint64_t denied[TRACK_DENIED]; // hashes of paths that were complained of
     uint32_t denied_next;
-    bool watches_full, open_full;
+    bool watches_full, open_full; // told
+    bool want_room;               // a file could not be opened for want of descriptors
 };
 
 // Takes what positions say. 0, or -1 after cn_host.fail.
