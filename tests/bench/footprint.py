@@ -26,6 +26,7 @@ sinks:
     url: "http://127.0.0.1:%d/"
     value.converter: string
     batch.mode: single
+    request.body.format: raw
 '''
 
 
