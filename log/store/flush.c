@@ -94,16 +94,10 @@ enum group_result group_write(struct group *g, struct err *err) {
 
 // ── taking back ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-static int undo_step(struct group *g, struct step *step, struct err *err) {
+static int undo_step(struct group *g, const struct step *step, struct err *err) {
     struct store *s = g->s;
     struct range *r = step->range;
-    if (step->rolled) {
-        struct segment *next = step->next;
-        atomic_store(&next->dropped, true);
-        if (segment_unlink_files(s, step->rolled, next->base, err)) return -1;
-        segment_unref(&s->files, next);
-        return 0;
-    }
+    if (step->rolled) return segment_unlink_files(s, step->rolled, step->next->base, err);
     if (!r->written || r->seg != partition_active(r->p)) return 0; // the file goes with its segment
     r->seg->reserved = r->position;
     return s->fs->ops->truncate(r->seg->file.open->f, r->position, err);
@@ -124,7 +118,17 @@ int group_undo(struct group *g, struct err *err) {
     for (size_t i = g->step_count; i-- > 0;)
         if (!failed) failed = undo_step(g, &g->steps[i], err);
     untouch_all(g);
+    group_abandon(g);
     return failed ? -1 : 0;
+}
+
+void group_abandon(struct group *g) {
+    for (size_t i = 0; i < g->step_count; i++) {
+        if (!g->steps[i].rolled) continue;
+        atomic_store(&g->steps[i].next->dropped, true);
+        segment_unref(&g->s->files, g->steps[i].next);
+    }
+    g->step_count = 0;
 }
 
 // ── publishing ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -150,6 +150,7 @@ static void write_group(struct store *s, struct group *g, struct commit *all) {
     case GROUP_DONE: break;
     case GROUP_FAILED: take_back(s, g, all, &err); return;
     case GROUP_STOP:
+        group_abandon(g);
         stopped(s, all, &err);
         answer_all(s, all);
         return;
@@ -194,6 +195,7 @@ static int roll_now(struct store *s, void *arg, struct err *err) {
         group_publish(&g);
         if (g.wrote) checkpointer_changed(s);
     } else if (result == GROUP_STOP || group_undo(&g, &why)) {
+        group_abandon(&g);
         store_stop(s, result == GROUP_STOP ? err : &why);
         failed = store_check_running(s, err);
     } else {

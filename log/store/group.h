@@ -57,6 +57,7 @@ enum group_result { GROUP_DONE, GROUP_FAILED, GROUP_STOP };
 // Makes all of it durable. FAILED: nothing of it is, and group_undo must follow; STOP: the state on disk is unknown.
 enum group_result group_write(struct group *g, struct err *err);
 int group_undo(struct group *g, struct err *err) MUST_USE; // failure: stop
+void group_abandon(struct group *g); // the store stops: its memory only
 void group_publish(struct group *g);
 // What to answer for a failure that was undone: a code that says "again".
 void group_retriable(struct err *err);

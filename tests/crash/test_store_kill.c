@@ -16,6 +16,11 @@ enum { OPS = 100, TIMES = 2 };
 
 struct ledger { unsigned acked, begun; };
 
+// A kill leaves the page cache as it is, so memory serves as well as a disk, and faster.
+__attribute__((constructor)) static void use_memory(void) {
+    if (!access("/dev/shm", W_OK)) setenv("TMPDIR", "/dev/shm", 0);
+}
+
 static pid_t start_child(const char *mode, const char *dir, uint64_t seed, const char *kill_at, int *ret_pipe) {
     int ends[2];
     char number[24], count[12];
