@@ -13,8 +13,10 @@ static const char *const methods[] = {"POST", "PUT", "PATCH"};
 #define O struct http_options
 
 const struct cn_option http_option_rows[HTTP_OPTIONS] = {
-    CN_STR("url", O, url, NULL, CN_OPT_REQUIRED, "Connection", "Where to send, http:// or https://. {topic} stands for the record's original topic."),
-    CN_STR("method", O, method, "POST", 0, "Connection", "POST, PUT or PATCH."),
+    {.name = "url", .type = CN_OPT_STRING, .flags = CN_OPT_REQUIRED, .at = offsetof(O, url), .group = "Connection",
+     .doc = "Where to send, http:// or https://. {topic} stands for the record's original topic.", .aliases = "http.url, http.api.url"},
+    {.name = "method", .type = CN_OPT_STRING, .at = offsetof(O, method), .def = "POST", .group = "Connection",
+     .doc = "POST, PUT or PATCH.", .aliases = "request.method"},
     CN_PAIRS("header.", O, headers, 0, "Connection", "Request headers: `header: {X-Tenant: a}`."),
     CN_MS("connect.timeout.ms", O, connect_timeout, "10s", 1, 600000, 0, "Connection", "How long connecting may take."),
     CN_MS("request.timeout.ms", O, request_timeout, "30s", 1, 3600000, 0, "Connection", "How long a whole request may take; then it is retried."),
@@ -22,7 +24,8 @@ const struct cn_option http_option_rows[HTTP_OPTIONS] = {
     CN_INT("max.in.flight", O, max_in_flight, "16", 1, 1000, 0, "Connection",
            "Requests under way at once, over all partitions. A partition never has more than one, so that its order is kept."),
     CN_ENUM("batch.mode", O, mode, "array", modes, 0, "Body", "array: one JSON array a request; ndjson: one line a record; single: one record a request."),
-    CN_INT("batch.max.records", O, max_records, "500", 1, 1000000, 0, "Body", "Most records in one request."),
+    {.name = "batch.max.records", .type = CN_OPT_INT, .at = offsetof(O, max_records), .def = "500", .min = 1, .max = 1000000,
+     .group = "Body", .doc = "Most records in one request.", .aliases = "batch.max.size"},
     CN_SIZE("batch.max.bytes", O, max_bytes, "1MiB", 1, 1LL << 30, 0, "Body", "Most bytes in one request; one larger record goes alone."),
     CN_ENUM("request.body.format", O, format, "json", formats, 0, "Body",
             "json: values are written as JSON; raw: strings and bytes as they are (for values that are JSON text already)."),
@@ -38,8 +41,6 @@ const struct cn_option http_option_rows[HTTP_OPTIONS] = {
     CN_STR("ssl.key.location", O, key, NULL, 0, "TLS", "File with the client's key (PEM)."),
     CN_STR("ssl.key.password", O, key_password, NULL, CN_OPT_SECRET, "TLS", "The key's passphrase."),
     CN_BOOL("errors.response.body", O, show_body, "false", CN_OPT_ADVANCED, "Errors", "Show the first 200 bytes of an error's body in reasons. It may echo what was sent."),
-    CN_REFUSED("http.api.url", "the option is called url here"),
-    CN_REFUSED("http.url", "the option is called url here"),
     CN_REFUSED("max.retries", "retries are core's: errors.retry.timeout bounds them; by default they go on for ever"),
     CN_REFUSED("retry.backoff.ms", "retries are core's: errors.retry.delay.max.ms bounds the back-off"),
     CN_REFUSED("oauth2.token.url", "OAuth 2 is not supported yet; use auth.type: bearer with a token from a file"),

@@ -20,7 +20,7 @@ struct http_options {
     uint8_t show_body;
 };
 
-enum { HTTP_OPTIONS = 27 };
+enum { HTTP_OPTIONS = 25 };
 extern const struct cn_option http_option_rows[HTTP_OPTIONS];
 
 /* Binds and checks: scheme http or https, no user in the URL, what auth needs. 0, or -1 after cn_host.fail(CN_FAIL_CONFIG). */

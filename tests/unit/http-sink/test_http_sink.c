@@ -307,6 +307,20 @@ TEST(flush_waits_for_what_is_under_way) {
     server_stop(s);
 }
 
+TEST(names_of_other_http_sinks_are_understood) {
+    struct server *s = server_start(NULL);
+    char url[64];
+    snprintf(url, sizeof(url), "http.url=http://127.0.0.1:%u/in", server_port(s));
+    struct testhost *t = testhost_new(connectd_plugin_v1(), NULL, OPTIONS(url, "request.method=PUT", "batch.max.size=1"));
+    assert_int_equal(testhost_open(t), 0);
+    put_range(t, 0, 0, 1);
+    assert_int_equal(testhost_settled(t, WAIT_MS), 0);
+    assert_has(server_head(s), "PUT /in");
+    assert_int_equal(server_accepted(s), 2);
+    testhost_free(t);
+    server_stop(s);
+}
+
 TEST(wrong_options_say_what_to_do) {
     static const struct { const char *a, *b, *text; } cases[] = {
         {"url=ftp://x/", NULL, "no http or https URL"}, {"url=http://me:pw@x/", NULL, "names a user"}, {"url=http://x/", "method=GET", "method GET"},
