@@ -104,6 +104,7 @@ unsigned connector_stop(struct connector *c, int64_t deadline_ms) {
     }
     for (uint32_t i = 0; i < n; i++) left += tasks[i] && !task_free(tasks[i]);
     free(tasks);
+    LOCK_SCOPE(c->lock);
     c->abandoned += left;
     return left;
 }
@@ -118,14 +119,15 @@ void connector_watch(struct connector *c) {
     for (uint32_t i = 0; i < c->n; i++) {
         struct task *t = c->tasks[i];
         if (!t || !task_watch(t)) continue;
+        bool often;
         {
             LOCK_SCOPE(c->lock);
             c->tasks[i] = NULL;
+            c->abandoned++;
+            often = ++c->hung >= MOST_HUNG;
         }
         task_free(t);
         struct failure f;
-        c->abandoned++;
-        bool often = ++c->hung >= MOST_HUNG;
         failure_set(&f, CN_FAIL_BUG, "tell the plugin's author, with the stack from the log; `connectd restart` tries again",
                     "%u tasks did not come back from a call of the plugin", c->hung);
         start_task(c, i, c->n, often ? &f : NULL);

@@ -5,6 +5,7 @@
 #include <execinfo.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -14,20 +15,19 @@ enum { FRAMES = 48, OWN_FRAMES = 2 }; // the handler and the kernel's return to 
 
 static int stack_signal(void) { return SIGRTMIN + 4; }
 
-// One question at a time; a late answer to an earlier one finds `asked` moved on and writes nothing.
+// One question at a time; a late answer to an earlier one finds nobody waiting and writes nothing.
 static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
 static sem_t answered;
 static void *frames[FRAMES];
-static volatile sig_atomic_t frame_count;
-static pthread_t asked;
-static volatile sig_atomic_t waiting;
+static _Atomic int frame_count;
+static _Atomic pthread_t waiting_for; // 0: for nobody
 
 static void on_signal(int sig) {
     (void)sig;
     int saved = errno;
-    if (waiting && pthread_equal(pthread_self(), asked)) {
-        waiting = 0;
-        frame_count = backtrace(frames, FRAMES);
+    pthread_t self = pthread_self();
+    if (atomic_compare_exchange_strong(&waiting_for, &self, 0)) {
+        atomic_store(&frame_count, backtrace(frames, FRAMES));
         sem_post(&answered);
     }
     errno = saved;
@@ -64,13 +64,14 @@ static bool wait_answer(void) {
 
 bool stack_of(pthread_t thread, struct buf *out) {
     LOCK_SCOPE(&one);
-    asked = thread;
-    waiting = 1;
+    atomic_store(&waiting_for, thread);
     bool ok = pthread_kill(thread, stack_signal()) == 0 && wait_answer();
-    waiting = 0;
+    // An answer that is under way after all is waited for: it writes to `frames`.
+    if (!ok && atomic_exchange(&waiting_for, 0) == 0) ok = wait_answer();
     if (!ok) return false;
-    char **names = backtrace_symbols(frames, frame_count);
-    for (int i = OWN_FRAMES; names && i < frame_count; i++) buf_printf(out, "%s\n", names[i]);
+    int n = atomic_load(&frame_count);
+    char **names = backtrace_symbols(frames, n);
+    for (int i = OWN_FRAMES; names && i < n; i++) buf_printf(out, "%s\n", names[i]);
     free(names);
     return true;
 }

@@ -8,11 +8,20 @@
 struct source_script source_script;
 struct sink_script sink_script;
 
+// Field by field: a thread of an earlier case that was abandoned may still look at them.
 void scripts_reset(void) {
+    struct source_script *s = &source_script;
+    _Atomic int *counts[] = {&s->fail_open, &s->fail_poll, &s->fail_times, &s->opens, &s->closes, &s->polls, &s->ticks, &s->committed_calls};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) atomic_store(counts[i], 0);
+    s->limit = 0;
+    s->started_at = 0;
+    s->committed = -1;
+    s->hang = false;
+    s->batch = s->open_every = s->abort_at = s->bad_at = 0;
+    s->no_positions = s->done_at_limit = false;
+    s->value_bytes = 0;
     free(sink_script.numbers);
-    memset((void *)&source_script, 0, sizeof(source_script));
     memset((void *)&sink_script, 0, sizeof(sink_script));
-    source_script.committed = -1;
     sink_script.start_offset = -1;
     pthread_mutex_init(&sink_script.lock, NULL);
 }

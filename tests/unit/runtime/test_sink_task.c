@@ -406,17 +406,3 @@ TEST(offset_commits_the_log_refuses_for_now_are_sent_again) {
     assert_true(status_has(f, "\"offset-commit-skip-total\":3"));
     fixture_close(f);
 }
-
-TEST(a_hung_put_is_reported) {
-    (void)state;
-    struct fixture fx, *f = &fx;
-    fixture_open(f);
-    sink_script.hang = true;
-    fill(f, "numbers", 1, 0, 10, 10);
-    fixture_run(f, sink_yaml);
-    eventually(status_has(f, "\"hung\":{\"call\":\"put\""));
-    sink_script.hang = false;
-    eventually(group_offset(f, "connect-t-sink", "numbers") == 10);
-    worker_close(f->worker, 5000);
-    worker_report_done(&f->report);
-}

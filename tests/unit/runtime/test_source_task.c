@@ -388,46 +388,6 @@ TEST(topics_are_made_by_the_first_rule_that_matches) {
     fixture_close(f);
 }
 
-TEST(a_hung_poll_is_reported_with_its_stack_and_replaced) {
-    (void)state;
-    struct fixture fx, *f = &fx;
-    fixture_open(f);
-    source_script.limit = 10;
-    fixture_run(f, count_yaml);
-    eventually(atomic_load(&source_script.committed) == 10);
-    source_script.hang = true;
-    eventually(status_has(f, "\"hung\":{\"call\":\"poll\""));
-    eventually(status_has(f, "source_poll") || status_has(f, "test_source_task"));
-    assert_int_equal(worker_health(f->worker), WORKER_DEGRADED);
-    eventually(status_has(f, "\"abandoned\":1"));
-    source_script.hang = false; // the old thread comes back and finds that it is not wanted any more
-    source_script.limit = 30;
-    eventually(atomic_load(&source_script.committed) == 30);
-    assert_counted(f, "numbers", 30);
-    eventually(atomic_load(&source_script.closes) == 1);
-    assert_int_equal(worker_close(f->worker, 5000), 1);
-    worker_report_done(&f->report);
-}
-
-TEST(a_task_that_does_not_stop_is_abandoned_at_the_deadline) {
-    (void)state;
-    struct fixture fx, *f = &fx;
-    struct err err;
-    fixture_open(f);
-    source_script.limit = 10;
-    fixture_run(f, count_yaml);
-    eventually(atomic_load(&source_script.committed) == 10);
-    source_script.hang = true;
-    int polls = source_script.polls;
-    eventually(source_script.polls > polls);
-    assert_fails(worker_stop(f->worker, "t-source", 100, &err), err, ERR_TIMEOUT);
-    assert_has(err.msg, "abandoned");
-    source_script.hang = false;
-    eventually(atomic_load(&source_script.closes) == 1);
-    assert_int_equal(worker_close(f->worker, 5000), 1);
-    worker_report_done(&f->report);
-}
-
 TEST(a_record_of_fifty_mebibytes_passes) {
     (void)state;
     struct fixture fx, *f = &fx;
