@@ -57,7 +57,7 @@ static int print_findings(struct findings *f, bool json) {
     findings_sort(f);
     if (json) findings_json(f, &w), buf_u8(&out, '\n');
     else findings_print(f, &out);
-    fwrite(out.p, 1, out.n, json ? stdout : stderr);
+    fputs(buf_cstr(&out), json ? stdout : stderr);
     buf_done(&out);
     return f->errors ? EXIT_BAD_CONFIG : EXIT_OK;
 }

@@ -56,6 +56,9 @@ struct daemon {
     struct control *control;
     struct served served;
     pthread_mutex_t reload; // one at a time, from the signal and the socket
+    pthread_t reloader;     // serves SIGHUP beside the loop
+    bool reloader_started;
+    atomic_int reloads;     // asked for by signal and not done; 0: the reloader has ended
     bool ready;             // the pipelines were applied once; under `reload`
     bool linked;            // DATA/control.sock is a link to the socket
     int64_t started_ms;
@@ -245,11 +248,29 @@ static void apply(void *arg, struct worker_report *ret) {
 }
 
 static void *reload_run(void *arg) {
-    struct worker_report report = {0};
-    say(SAY_INFO, "SIGHUP: reading the pipelines again");
-    apply(arg, &report);
-    worker_report_done(&report);
+    struct daemon *d = arg;
+    int seen;
+    do {
+        struct worker_report report = {0};
+        seen = atomic_load(&d->reloads);
+        say(SAY_INFO, "SIGHUP: reading the pipelines again");
+        apply(d, &report);
+        worker_report_done(&report);
+    } while (atomic_fetch_sub(&d->reloads, seen) != seen);
     return NULL;
+}
+
+static void reload_join(struct daemon *d) {
+    if (d->reloader_started) pthread_join(d->reloader, NULL);
+    d->reloader_started = false;
+}
+
+static void reload_by_signal(struct daemon *d) {
+    struct err err;
+    if (atomic_fetch_add(&d->reloads, 1) > 0) return; // the reloader goes round once more
+    reload_join(d);
+    if (thread_start(&d->reloader, "reload", reload_run, d, &err) == 0) d->reloader_started = true;
+    else atomic_store(&d->reloads, 0), say_err(SAY_ERROR, &err, "reload");
 }
 
 // ── the control socket ──
@@ -285,15 +306,13 @@ static int open_control(struct daemon *d, struct err *err) {
 static void on_signal(void *arg, unsigned events) {
     struct daemon *d = arg;
     struct signalfd_siginfo s;
-    pthread_t thread;
-    struct err err;
     while (read(d->signals, &s, sizeof(s)) == sizeof(s)) {
-        if (s.ssi_signo != SIGHUP) {
-            say(SAY_INFO, "%s: stopping", s.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
-            loop_stop(d->loop);
-        } else if (thread_start(&thread, "reload", reload_run, d, &err) == 0) {
-            pthread_detach(thread);
+        if (s.ssi_signo == SIGHUP) {
+            reload_by_signal(d);
+            continue;
         }
+        say(SAY_INFO, "%s: stopping", s.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+        loop_stop(d->loop);
     }
 }
 
@@ -349,6 +368,7 @@ static bool close_all(struct daemon *d) {
     notify_stopping();
     notify_extend(d->config->shutdown_ms + EXTEND_MS);
     release_signals();
+    reload_join(d);
     control_close(d->control);
     if (d->linked) {
         _cleanup_free_ char *link = xasprintf("%s/control.sock", buf_cstr(&d->data));
