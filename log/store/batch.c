@@ -62,8 +62,7 @@ static const char *header_fault(const struct batch_header *h) {
     if (h->count < 0 || h->count - 1 > h->last_offset_delta) return "more records than offsets";
     if (!(h->attributes & BATCH_CODEC_MASK) && (size_t)h->count > (batch_size(h) - BATCH_HEADER) / RECORD_MIN) return "more records than bytes";
     if (h->producer_id < -1 || (h->producer_id >= 0 && h->producer_epoch < 0)) return "bad producer id or epoch";
-    if (h->producer_id < 0 && h->attributes & (BATCH_TRANSACTIONAL | BATCH_CONTROL)) return "transactional without a producer id";
-    if (h->attributes & BATCH_CONTROL && h->count > 1) return "control batch with several records";
+    if (h->producer_id < 0 && h->attributes & BATCH_TRANSACTIONAL) return "transactional without a producer id";
     return NULL;
 }
 

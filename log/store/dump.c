@@ -331,7 +331,7 @@ static int dump_entries(struct dump *d, bool time, const struct buf *all, const 
         struct entry e;
         e.a = time ? (int64_t)cur_be64(&c) : base + (int32_t)cur_be32(&c);
         e.b = time ? base + (int32_t)cur_be32(&c) : (int64_t)cur_be32(&c);
-        if (time ? !e.a : i && e.a == base && !e.b) return 0; // what Kafka reserved and did not use
+        if (time ? !e.a : e.a == base && !e.b) return 0; // what Kafka reserved and did not use
         if (print_entry(d, time, &e, err) < 0) return -1;
         if ((e.a <= before.a || e.b <= before.b) && fault(d, "entries do not rise", (int64_t)i, err) < 0) return -1;
         if (d->o->verify && verify_entry(d, time, &e, ps, i, err) < 0) return -1;

@@ -141,6 +141,12 @@ TEST(an_end_marker_is_a_control_batch_of_one_record) {
     batch_control(&b, 5, 3, false, 9, 0);
     assert_int_equal(batch_marker_read(b.p, b.n, &m), 0);
     assert_false(m.commit_txn);
+    put_be64(b.p + 43, (uint64_t)-1); // a control batch of nobody's, as Apache Kafka's metadata log has them
+    put_be16(b.p + 21, BATCH_CONTROL);
+    put_be16(b.p + 67, 2); // leader change
+    refresh_crc(&b);
+    assert_ok(batch_check(b.p, b.n, false, &h, &err), err);
+    assert_int_equal(batch_marker_read(b.p, b.n, &m), -1);
     buf_clear(&b);
     build_three(&b, CODEC_NONE);
     assert_int_equal(batch_marker_read(b.p, b.n, &m), -1);
