@@ -16,7 +16,7 @@ static int is_unix(const struct cn_listen *l) { return l->kind == CN_LISTEN_UNIX
 static int is_datagram(const struct cn_listen *l) { return l->kind == CN_LISTEN_UDP || l->kind == CN_LISTEN_UNIX_DGRAM; }
 
 static int fail(char *error, size_t cap, const struct cn_listen *l, int sys, const char *why) {
-    snprintf(error, cap, "listen on %s (%s): %s", l->address, l->name, sys ? strerror(sys) : why);
+    snprintf(error, cap, "listen on %s (%s): %s", l->address, l->name, why ? why : strerror(sys));
     errno = sys ? sys : EINVAL;
     return -1;
 }
@@ -97,7 +97,7 @@ static int bind_unix(const struct cn_listen *l, int *fds, char *error, size_t ca
     memset(&a, 0, sizeof a);
     a.sun_family = AF_UNIX;
     if (strlen(l->address) >= sizeof a.sun_path) return fail(error, cap, l, ENAMETOOLONG, NULL);
-    strcpy(a.sun_path, l->address);
+    memcpy(a.sun_path, l->address, strlen(l->address) + 1);
     remove_stale(l, &a);
     fds[0] = bind_one(l, (const struct sockaddr *)&a, sizeof a);
     if (fds[0] < 0) return fail(error, cap, l, errno, NULL);

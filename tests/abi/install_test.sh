@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs the author's package into a temporary prefix and builds the examples and templates out of tree against it.
+# shellcheck disable=SC2046 # words are what pkg-config gives
 set -eu
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

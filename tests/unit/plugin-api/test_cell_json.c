@@ -79,7 +79,7 @@ TEST(nesting_is_bounded_both_ways) {
     char deep[200];
     struct cn_batch b = new_batch();
     struct cn_cell c;
-    const char *error;
+    const char *error = "";
     memset(deep, '[', 100), memset(deep + 100, ']', 100);
     assert_int_equal(cn_json_parse(&b, deep, 200, &c, &error, NULL), -1);
     assert_has(error, "nested");
