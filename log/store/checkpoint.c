@@ -53,7 +53,7 @@ static int parse(const char *name, const struct buf *b, size_t start, struct che
 
 int checkpoint_read(struct fs *fs, unsigned slot, struct checkpoint *ret, struct buf *image, struct err *err) {
     char name[16];
-    size_t start = image->n, length;
+    size_t start = image->n, length = 0;
     slot_name(slot, name);
     if (fs_read_all(fs, name, IMAGE_MAX, image, err)) return -1;
     if (parse(name, image, start, ret, &length, err)) {

@@ -130,7 +130,7 @@ static int read_header(struct journal *j, uint64_t position, struct frame *ret, 
 // The frame at exactly this position: 1, 0 none, -1.
 static int read_at(struct journal *j, uint64_t position, uint64_t seq, struct buf *bytes, struct journal_frame *ret, struct err *err) {
     struct frame f;
-    bool is;
+    bool is = false;
     if (read_header(j, position, &f, &is, err)) return -1;
     if (!is || f.seq != seq || f.lap != (uint32_t)(position / j->area) || frame_bytes(&f) > lap_end(j, position) - position) return 0;
     buf_clear(bytes);

@@ -172,7 +172,7 @@ static int take_batches(const struct view *v, const uint8_t *p, size_t n, uint64
 }
 
 static int read_view(const struct view *v, uint64_t position, size_t max, struct buf *out, struct read_result *r, struct err *err) {
-    size_t n;
+    size_t n = 0;
     if (position >= v->size) return 0;
     if (fetch_bytes(v, position, max, out, &n, err)) return -1;
     if (take_batches(v, out->p + out->n, n, position, &r->next, &r->n, err)) return -1;

@@ -174,7 +174,7 @@ static void cut_recovery(const struct recording *r, uint64_t seed, size_t upto, 
     struct choice c;
     struct buf why = {0};
     struct bounds b = bounds_at(r, upto);
-    unsigned n, again;
+    unsigned n = 0, again;
     struct fs *first = build(r, upto, &c, dice), *recording = fs_fault_new(fs_mem_clone(first));
     fs_fault_record(recording, true);
     struct store_options o = script_options(recording);
