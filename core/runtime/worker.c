@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/say.h"
 #include "base/thread.h"
+#include "runtime/dead_letter.h"
 
 enum { KEEP_MS = 500 };
 
@@ -36,6 +37,17 @@ static void watch(struct worker *w) {
     pthread_mutex_unlock(&w->control);
 }
 
+// Of a group "connect-<name>": the dead letters of that connector, also when it is orphaned.
+static char *dead_letters_of(void *arg, const char *group) {
+    struct worker *w = arg;
+    if (strncmp(group, "connect-", 8) != 0) return NULL;
+    LOCK_SCOPE(&w->lock);
+    const struct connector *c = worker_get(w, group + 8, NULL);
+    struct connector_options o = {0};
+    if (c) o.dead_letter_topic = props_text(&c->def->config->props, "errors.deadletterqueue.topic.name", NULL);
+    return dead_letter_topic(&o, group + 8);
+}
+
 static bool keep_on(struct worker *w) {
     LOCK_SCOPE(&w->lock);
     if (!w->closing) cond_wait_ms(&w->wake, &w->lock, KEEP_MS);
@@ -49,8 +61,9 @@ static void *keeper_main(void *arg) {
     while (keep_on(w)) {
         watch(w);
         note_statuses(w);
-        bool failed = state_flush(w->env->state, &err) != 0;
-        if (failed && !complained) say_err(SAY_WARN, &err, "statuses are not written");
+        bool failed = gaps_write(w->gaps, dead_letters_of, w, &err) != 0;
+        failed = state_flush(w->env->state, &err) != 0 || failed;
+        if (failed && !complained) say_err(SAY_WARN, &err, "statuses and gaps are not written");
         complained = failed;
     }
     return NULL;
@@ -95,7 +108,9 @@ int worker_open(const struct worker_options *o, struct worker **ret, struct err 
     pthread_mutex_init(&w->control, NULL);
     pthread_mutex_init(&w->lock, NULL);
     cond_init_mono(&w->wake);
+    w->gaps = gaps_new(o->backend);
     if (thread_start(&w->keeper, "keeper", keeper_main, w, err) != 0) {
+        gaps_free(w->gaps);
         state_close(w->env->state);
         free(w->env);
         free(w);
@@ -138,6 +153,7 @@ int worker_close(struct worker *w, int64_t deadline_ms) {
         findings_done(&w->sources[i].findings);
     }
     int abandoned = (int)w->abandoned;
+    gaps_free(w->gaps);
     if (!abandoned) {
         state_close(w->env->state);
         free(w->env);
@@ -321,6 +337,7 @@ void worker_status_json(struct worker *w, struct json_writer *out) {
     struct orphans x = {w, out};
     state_owners(w->env->state, json_orphan, &x);
     json_array_end(out);
+    json_ki(out, "records_lost_to_retention", gaps_records(w->gaps));
     json_key(out, STR("backend"));
     w->env->backend->ops->status_json(w->env->backend, out);
     json_object_end(out);

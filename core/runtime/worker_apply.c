@@ -34,8 +34,13 @@ static void add_change(struct worker_report *r, enum worker_change_kind kind, co
     VEC_PUSH(r->changes, r->n, r->cap, c);
     r->refused += kind == WORKER_REFUSED;
     if (kind == WORKER_UNCHANGED) return;
-    if (kind == WORKER_REFUSED) say(SAY_ERROR, "%s is refused:\n%s", file, detail);
-    else say(SAY_INFO, "connector %s %s (%s)", connector, worker_change_name(kind), file);
+    if (kind != WORKER_REFUSED) {
+        say(SAY_INFO, "connector %s %s (%s)", connector, worker_change_name(kind), file);
+        return;
+    }
+    struct str rest = str_of(detail), line;
+    say(SAY_ERROR, "%s is refused", file);
+    while (str_split(&rest, '\n', &line)) say(SAY_ERROR, "  %.*s", STR_FMT(line));
 }
 
 void worker_report_done(struct worker_report *r) {

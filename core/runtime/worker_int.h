@@ -10,6 +10,7 @@
 
 #include "config/pipeline.h"
 #include "runtime/connector.h"
+#include "runtime/gaps.h"
 #include "runtime/worker.h"
 
 struct worker_source { // a pipeline file
@@ -26,6 +27,7 @@ struct worker {
     pthread_t keeper;
     pthread_cond_t wake; // with lock: the keeper
     bool closing;
+    struct gaps *gaps;
     unsigned abandoned;
     struct connector **connectors; // by name
     size_t n, cap;
