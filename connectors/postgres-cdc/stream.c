@@ -18,6 +18,7 @@
 
 #define IDLE_COMMIT_MS 10000
 #define SUSPEND_MS 30000
+#define GATHER_BYTES (64u << 10)
 
 /* ── relations ── */
 
@@ -423,7 +424,8 @@ void stream_committed(struct task *t, uint64_t lsn) {
 static int explain_start(struct task *t, struct pgerr *e) {
     if (pgerr_is(e, "42704") && strstr(e->text, "publication"))
         e->fail_class = CN_FAIL_CONFIG;
-    if (strstr(e->text, "no longer available") || strstr(e->text, "can no longer get changes") || strstr(e->text, "has been invalidated"))
+    if (strstr(e->text, "no longer available") || strstr(e->text, "can no longer get changes") || strstr(e->text, "has been invalidated") ||
+        strstr(e->text, "has already been removed"))
         e->fail_class = CN_FAIL_LOST_DATA;
     if (e->fail_class == CN_FAIL_LOST_DATA || pgerr_is(e, "42704"))
         snprintf(e->hint, sizeof e->hint, "drop the slot, then read all rows again: connectd stop %s, connectd offsets reset %s, connectd resume %s",
@@ -572,6 +574,13 @@ static int drain(struct task *t, struct cn_batch *b, struct pgerr *e) {
     return DRAIN_MORE;
 }
 
+/* In the middle of a lot of changes the server sends them one by one: a moment's rest lets many be read at once, which halves
+   the system calls. A small transaction is never kept waiting. */
+static void let_gather(struct task *t, const struct cn_batch *b, int64_t now) {
+    int busy = t->st.streamed || (t->st.in_tx && cn_head(b)->used > GATHER_BYTES);
+    if (busy) conn_wait(t->h, -1, 0, now + 1);
+}
+
 int stream_poll(struct task *t, struct cn_batch *b, uint32_t timeout_ms, struct pgerr *e) {
     int64_t now = t->h->ops->monotonic_ms(t->h), until = now + timeout_ms;
     t->st.polled_ms = now;
@@ -587,6 +596,7 @@ int stream_poll(struct task *t, struct cn_batch *b, uint32_t timeout_ms, struct 
         if (r == DRAIN_GO) return t->st.in_tx ? hand_on_open(t, b, e) : hand_on(t, b, e);
         r = idle(t, b, now >= until, now, e);
         if (r != CN_POLL_IDLE || now >= until) return r;
+        let_gather(t, b, now);
         int64_t next = t->st.status_ms + (t->st.flush_moved ? 20 : t->status_interval_ms);
         if (conn_wait(t->h, t->ops->socket(t->repl), 0, next < until ? next : until) < 0)
             return t->st.in_tx ? hand_on_open(t, b, e) : idle(t, b, 1, now, e);
