@@ -32,20 +32,23 @@ struct cn_json {
 };
 
 /* ── bytes ── */
+static inline void cn_json_fail_(struct cn_json *j, int why) {
+    if (!j->failed) j->failed = why; /* the first reason stays */
+}
 static inline int cn_json_reserve(struct cn_json *j, size_t more) {
     size_t cap = j->cap ? j->cap : 256;
     char *p;
     if (j->failed) return 0;
     if (more <= j->cap - j->n) return 1;
     if (more > SIZE_MAX / 2 - j->n || (j->limit && j->n + more > j->limit)) {
-        j->failed = 1;
+        cn_json_fail_(j, 1);
         return 0;
     }
     while (cap < j->n + more) cap *= 2;
     if (j->limit && cap > j->limit) cap = j->limit; /* what is there may be used without asking again */
     p = (char *)realloc(j->p, cap);
     if (!p) {
-        j->failed = 1;
+        cn_json_fail_(j, 1);
         return 0;
     }
     j->p = p;
@@ -186,7 +189,7 @@ static inline void cn_json_base64(struct cn_json *j, const void *bytes, size_t n
     const unsigned char *p = (const unsigned char *)bytes;
     char *to;
     if (n > SIZE_MAX / 4 || !cn_json_reserve(j, (n + 2) / 3 * 4 + 2)) {
-        j->failed = 1;
+        cn_json_fail_(j, 1);
         return;
     }
     to = j->p + j->n;
@@ -275,12 +278,12 @@ static inline void cn_json_struct_(struct cn_json *j, const struct cn_batch *b, 
     uint32_t i;
     int comma = 0;
     if (!node || node->type != CN_STRUCT || c->n != node->field_count) {
-        j->failed = 2;
+        cn_json_fail_(j, 2);
         return;
     }
     f = cn_schema_fields(s, node);
     cn_json_char(j, '{');
-    for (i = 0; i < c->n; i++) {
+    for (i = 0; i < c->n && !j->failed; i++) {
         if (at[i].type == CN_ABSENT) continue;
         if (comma++) cn_json_char(j, ',');
         cn_json_string(j, cn_schema_text(s, f[i].name), f[i].name.n);
@@ -335,7 +338,7 @@ static inline void cn_json_cell(struct cn_json *j, const struct cn_batch *b, con
     case CN_ARRAY:
     case CN_MAP:
     case CN_STRUCT:
-        if (++j->depth > CN_JSON_DEPTH) j->failed = 2;
+        if (++j->depth > CN_JSON_DEPTH) cn_json_fail_(j, 2);
         else if (c->type == CN_STRUCT) cn_json_struct_(j, b, c, s, node);
         else cn_json_run_(j, b, c, s, node);
         j->depth--;

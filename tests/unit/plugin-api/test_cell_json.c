@@ -91,7 +91,8 @@ TEST(nesting_is_bounded_both_ways) {
     }
     struct cn_json j = {0};
     cn_json_value(&j, &b, &c, CN_NO_SCHEMA);
-    assert_int_equal(j.failed, 1);
+    cn_json_base64(&j, "x", 1); // what comes behind does not change why
+    assert_int_equal(j.failed, 2);
     cn_json_done(&j);
     free(b.base);
 }
