@@ -390,7 +390,7 @@ int index_extend(struct index *x, struct fs_file *log, uint64_t size, struct err
     const uint8_t *last = entries_last(&x->offsets);
     struct walk *w = walk_new(x->fs, log, x->base, last ? entry_position(last) : 0, size);
     struct batch_header h;
-    uint64_t position;
+    uint64_t position = 0;
     int got;
     x->since = 0;
     while ((got = walk_next(w, &h, &position, err)) > 0) index_note(x, &h, position);
@@ -419,7 +419,7 @@ static int verify_read(struct index *x, const struct buf *offsets, const struct 
     struct walk *w = walk_new(x->fs, log, x->base, 0, size);
     struct cur o = cur_of(offsets->p, offsets->n), t = cur_of(times->p, times->n);
     struct batch_header h;
-    uint64_t position;
+    uint64_t position = 0;
     int got;
     while ((got = walk_next(w, &h, &position, err)) > 0)
         if (!verify_batch(x, &h, position, &o, &t)) break;

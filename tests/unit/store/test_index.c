@@ -2,9 +2,12 @@
 // The indexes of a segment: layout, lookups against a model, undo, cutting, mending, damage.
 #include "index.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 #include "fs_mem.h"
 #include "test.h"
 #include "txnindex.h"
@@ -216,6 +219,46 @@ TEST(what_is_not_framed_is_neither_found_nor_flushed) {
     assert_int_equal(b.n, 0);
     buf_done(&b);
     index_free(x);
+    teardown(&f);
+}
+
+struct readers { struct fixture *f; struct index *x; atomic_bool over; };
+
+static void *look_up(void *arg) {
+    struct readers *r = arg;
+    uint64_t seed = 3;
+    while (!atomic_load(&r->over)) {
+        const struct one *b = &r->f->batches[test_random(&seed) % BATCHES];
+        struct err err;
+        uint64_t at;
+        int64_t offset, ts;
+        if (index_position(r->x, b->h.base_offset, &at, &err) || at > b->position) abort();
+        if (index_for_time(r->x, b->h.max_timestamp, &offset, &err)) abort();
+        index_max_timestamp(r->x, &ts, &offset);
+    }
+    return NULL;
+}
+
+TEST(lookups_go_on_while_entries_are_noted_undone_and_flushed) {
+    struct fixture f;
+    struct err err;
+    pthread_t thread;
+    setup(&f, 20);
+    struct readers r = {.f = &f, .x = build(&f, 0)};
+    assert_ok(thread_start(&thread, "reader", look_up, &r, &err), err);
+    for (int i = 0; i < BATCHES; i++) {
+        struct index_mark m = index_mark(r.x);
+        for (int j = i; j < i + 5 && j < BATCHES; j++) index_note(r.x, &f.batches[j].h, f.batches[j].position);
+        index_undo(r.x, &m);
+        index_note(r.x, &f.batches[i].h, f.batches[i].position);
+        index_framed(r.x);
+        if (i % 10 == 0) assert_ok(index_flush(r.x, false, &err), err);
+    }
+    assert_ok(index_seal(r.x, &err), err);
+    atomic_store(&r.over, true);
+    pthread_join(thread, NULL);
+    assert_lookups(&f, r.x, BATCHES);
+    index_free(r.x);
     teardown(&f);
 }
 
