@@ -23,8 +23,10 @@ static enum json_token reader_fail(struct json_reader *r, const char *why) {
 
 static int peek_char(const struct json_reader *r) { return r->at < r->in.n ? (uint8_t)r->in.p[r->at] : -1; }
 
+static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+
 static int skip_space(struct json_reader *r) {
-    while (r->at < r->in.n && (r->in.p[r->at] == ' ' || (r->in.p[r->at] >= '\t' && strchr("\t\n\r", r->in.p[r->at])))) r->at++;
+    while (r->at < r->in.n && is_space(r->in.p[r->at])) r->at++;
     return peek_char(r);
 }
 

@@ -127,8 +127,10 @@ static int to_record(void *self, struct cn_batch *b, const struct cn_text *topic
     struct cn_cell value = cn_null();
     uint16_t schema = CN_NO_SCHEMA;
     struct str text = str_make(bytes, n);
-    if (bytes && (c->o.schemas_enable ? read_envelope(c, b, text, &value, &schema, &err) : json_read_plain(&c->cells, b, text, &value, &err)) != 0)
+    if (bytes && (c->o.schemas_enable ? read_envelope(c, b, text, &value, &schema, &err) : json_read_plain(&c->cells, b, text, &value, &err)) != 0) {
+        if (!err.hint[0]) err_hint(&err, "text that is no JSON is read by the string converter");
         return fail(c, &err);
+    }
     *ret = value;
     *ret_schema = schema;
     return 0;

@@ -137,7 +137,10 @@ struct json_program *json_program_new(const struct cn_schema_blob *blob, const s
     struct json_program *p = xcalloc(1, sizeof(*p));
     p->blob = xmemdup(blob, blob->size);
     struct compiler c = {p, f, err};
-    if (compile_node(&c, blob->root, 0) >= 0) return p;
+    if (compile_node(&c, blob->root, 0) >= 0 && buf_reserve(&p->texts, PREFIX_PAD)) {
+        memset(p->texts.p + p->texts.n, 0, PREFIX_PAD);
+        return p;
+    }
     json_program_free(p);
     return NULL;
 }

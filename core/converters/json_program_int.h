@@ -26,13 +26,15 @@ struct json_field {
     struct cn_text name; // in the blob
 };
 
+enum { PREFIX_PAD = 32 };
+
 struct json_program {
     struct cn_schema_blob *blob; // own copy
     struct json_node *nodes;     // nodes[0] is the root
     size_t node_count, node_cap;
     struct json_field *fields;
     size_t field_count, field_cap;
-    struct buf texts;
+    struct buf texts;            // followed by PREFIX_PAD bytes, so that short prefixes are copied in one piece
     struct buf envelope; // made at its first use
 };
 

