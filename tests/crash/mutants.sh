@@ -8,7 +8,7 @@ missed=0
 for pair in "$@"; do
     test=${pair%%=*}
     name=$(basename "$test")
-    CONNECTD_MUTANT= "$test" >/dev/null 2>&1 || { echo "FAILED $name is red without any fault"; exit 1; }
+    CONNECTD_MUTANT='' "$test" >/dev/null 2>&1 || { echo "FAILED $name is red without any fault"; exit 1; }
     for mutant in $(echo "${pair#*=}" | tr , ' '); do
         if CONNECTD_MUTANT=$mutant timeout 120 "$test" >/dev/null 2>&1; then
             echo "MISSED $mutant: $name stays green"
