@@ -49,7 +49,7 @@ static int show_record(void *arg, struct str line) {
 
 int command_consume(const struct args *a) {
     struct client c;
-    client_begin(&c, a, "consume");
+    client_begin(&c, a, a->command->name); // consume or tap
     json_kz(&c.request, "regex", a->words[0]);
     json_kb(&c.request, "from_beginning", arg_flag(a, "from-beginning"));
     json_kb(&c.request, "until_end", arg_flag(a, "until-end"));

@@ -132,7 +132,7 @@ const struct command commands[] = {
      "Follows what comes until interrupted, unless --until-end or --max end it. With --json one object a record: topic, partition,\n"
      "offset, timestamp, key and value (JSON where they are JSON, else text; bytes that are no text as {\"$base64\":…}), headers as\n"
      "[[name, value]].", ROWS(consume_options), "1 failed; 3 no daemon", "connectd consume 'shop\\..*' --from-beginning --until-end --json", "topic", command_consume},
-    {"tap", "REGEX", 1, 1, "the same as consume", NULL, ROWS(consume_options), "1 failed; 3 no daemon", NULL, "topic", command_consume},
+    {"tap", "CONNECTOR|REGEX", 1, 1, "watch the topics of a connector, or those whose name matches", NULL, ROWS(consume_options), "1 failed; 3 no daemon", "connectd tap shop-db", "connector", command_consume},
     {"produce", "TOPIC", 1, 1, "append lines of standard input as records", "The topic is made when it is not there. Ends when everything is durable.",
      ROWS(produce_options), "1 failed; 3 no daemon", "echo hello | connectd produce greetings", "topic", command_produce},
     {"offsets get", "CONNECTOR", 1, 1, "how far a connector is: a source's positions, a sink's offsets", NULL, NO_ROWS, "1 failed; 3 no daemon", NULL,

@@ -194,12 +194,14 @@ static int open_worker(struct daemon *d, struct err *err) {
         .id = c->worker_id,
         .data_dir = buf_cstr(&d->data),
         .spool_dir = buf_cstr(&d->spool),
+        .spool_max_bytes = c->spool_max_bytes,
         .secrets = &d->secrets,
         .key_converter = c->key_converter,
         .value_converter = c->value_converter,
         .worker_props = &c->props,
         .shutdown_ms = c->shutdown_ms,
         .hang_ms = c->hang_ms,
+        .flush_interval_ms = c->offset_flush_interval_ms,
         .retry_max_ms = c->restart_delay_max_ms,
     };
     return worker_open(&o, &d->worker, err);

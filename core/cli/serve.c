@@ -146,6 +146,26 @@ static int serve_forgive(struct served *s, struct control_call *call, struct err
     return crash_forgive(s->data_dir, name, err);
 }
 
+// ── tap: a connector's topics, or what a pattern names ──
+
+static int add_topic(void *arg, const char *topic) {
+    struct buf *regex = arg;
+    buf_printf(regex, "%s\\Q%s\\E", regex->n ? "|" : "", topic);
+    return 0;
+}
+
+static int serve_tap(struct served *s, struct control_call *call, struct err *err) {
+    const char *name = doc_text(call_request(call), "regex", ".*");
+    struct buf regex = {0};
+    struct err ignored;
+    if (worker_find(s->worker, name, NULL, &ignored) != 0) return serve_consume(s, call, err);
+    int rc = worker_topics(s->worker, name, add_topic, &regex, err);
+    if (rc == 0 && !regex.n) rc = err_set(err, ERR_NOT_FOUND, "connector %s has no topics yet", name);
+    if (rc == 0) rc = serve_consume_of(s, call, buf_cstr(&regex), err);
+    buf_done(&regex);
+    return rc;
+}
+
 // ── the table ──
 
 static const struct row {
@@ -169,6 +189,7 @@ static const struct row {
     {"topic-create", serve_topic_create, true},
     {"topic-delete", serve_topic_delete, true},
     {"consume", serve_consume, false},
+    {"tap", serve_tap, false},
     {"produce", serve_produce, false},
 };
 

@@ -168,15 +168,19 @@ static int consume_live(struct consume *c, struct err *err) {
     return rc > 0 ? 0 : rc;
 }
 
-int serve_consume(struct served *s, struct control_call *call, struct err *err) {
+int serve_consume_of(struct served *s, struct control_call *call, const char *regex, struct err *err) {
     const struct doc_node *r = call_request(call);
     struct consume c = {.b = s->backend, .call = call};
     c.o = (struct asked){
-        .regex = doc_text(r, "regex", ".*"), .group = doc_text(r, "group", NULL), .partition = (int32_t)doc_int(r, "partition", -1),
+        .regex = regex, .group = doc_text(r, "group", NULL), .partition = (int32_t)doc_int(r, "partition", -1),
         .offset = doc_int(r, "offset", -1), .max = doc_int(r, "max", -1), .from_beginning = doc_true(r, "from_beginning"),
         .until_end = doc_true(r, "until_end"), .internal = doc_true(r, "internal"),
     };
     int rc = c.o.until_end && !c.o.group ? consume_to_end(&c, err) : consume_live(&c, err);
     buf_done(&c.line);
     return rc;
+}
+
+int serve_consume(struct served *s, struct control_call *call, struct err *err) {
+    return serve_consume_of(s, call, doc_text(call_request(call), "regex", ".*"), err);
 }

@@ -69,6 +69,7 @@ def records(daemon):
     same('consume', got, [('lines.a', 0, 0, None, 'one'), ('lines.a', 0, 1, None, 'two'), ('lines.b', 0, 0, None, 'uno')])
     same('--max', len(list(daemon.consume('lines.a', '--max', '1'))), 1)
     assert 'lines.a/0@1' in daemon.run('consume', 'lines.a', '-b', '-e').stdout
+    same('tap of a connector', [json.loads(r)['value'] for r in daemon.run('tap', 'a-source', '-b', '-e', '--json').stdout.splitlines()], ['one', 'two'])
     daemon.run('topics', 'create', 'made', '--partitions', '3', '--set', 'retention.ms=3600000')
     fails(daemon, 1, 'there already', 'topics', 'create', 'made')
     fails(daemon, 1, 'retention.sm', 'topics', 'create', 'wrong', '--set', 'retention.sm=1')
