@@ -94,7 +94,7 @@ static int posix_pwritev(struct fs_file *f, const struct iovec *iov, int iovcnt,
     for (;;) {
         while (iovcnt && skip >= iov->iov_len) skip -= iov->iov_len, iov++, iovcnt--;
         if (!iovcnt) return 0;
-        struct iovec part[64];
+        struct iovec part[IOV_MAX];
         int n = iov_rest(part, countof(part), iov, iovcnt, skip);
         ssize_t put = pwritev(f->fd, part, n, (off_t)at);
         if (put < 0 && errno == EINTR) continue;

@@ -23,11 +23,11 @@ static void header_put(uint8_t *p, const struct checkpoint *c, size_t n) {
     put_be32(p + AT_CRC, crc32c(0, p + AT_VERSION, n - AT_VERSION));
 }
 
-int checkpoint_write(struct fs *fs, const struct checkpoint *c, struct buf *image, struct err *err) {
+int checkpoint_write(struct fs *fs, unsigned slot, const struct checkpoint *c, struct buf *image, struct err *err) {
     char name[16];
     struct fs_file *f;
     if (image->bad) return err_set(err, ERR_INTERNAL, "checkpoint: no memory for its image");
-    slot_name((unsigned)(c->generation % CHECKPOINT_SLOTS), name);
+    slot_name(slot, name);
     header_put(image->p, c, image->n);
     if (fs->ops->open(fs, name, FS_WRITE | FS_CREATE, &f, err)) return -1;
     int failed = fs_pwrite(fs, f, image->p, image->n, 0, err) || fs->ops->fdatasync(f, err);

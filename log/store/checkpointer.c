@@ -7,6 +7,8 @@
 #include "catalogue.h"
 #include "flusher.h"
 
+enum { SYNC_THREADS = 15, SYNC_FILES = 8 }; // helpers at most, and files for which one is worth starting
+
 void checkpointer_init(struct checkpointer *c) {
     pthread_mutex_init(&c->round, NULL);
     pthread_mutex_init(&c->lock, NULL);
@@ -98,20 +100,52 @@ static int sync_segment(struct store *s, const struct dirty *d, struct err *err)
     return sync_index(d, err);
 }
 
+// Many files are synced by several threads: the file system then commits once for all that wait.
+struct sync_work {
+    struct store *s;
+    const struct capture *c;
+    atomic_size_t next;
+    atomic_bool failed;
+    pthread_mutex_t lock; // guards err
+    struct err err;
+};
+
+static void note_failure(struct sync_work *w, const struct err *err) {
+    LOCK_SCOPE(&w->lock);
+    if (!atomic_exchange(&w->failed, true)) w->err = *err;
+}
+
 // A topic deleted meanwhile takes its files along: what fails then fails for that.
+static void *sync_some(void *arg) {
+    struct sync_work *w = arg;
+    while (!atomic_load(&w->failed)) {
+        size_t i = atomic_fetch_add(&w->next, 1);
+        struct err err;
+        if (i >= w->c->dirty_count) break;
+        const struct dirty *d = &w->c->dirty[i];
+        if (sync_segment(w->s, d, &err) && !atomic_load(&d->seg->dropped)) note_failure(w, &err);
+    }
+    return NULL;
+}
+
 static int sync_all(struct store *s, const struct capture *c, struct err *err) {
-    for (size_t i = 0; i < c->dirty_count; i++)
-        if (sync_segment(s, &c->dirty[i], err) && !atomic_load(&c->dirty[i].seg->dropped)) return -1;
-    return 0;
+    struct sync_work w = {.s = s, .c = c, .lock = PTHREAD_MUTEX_INITIALIZER};
+    pthread_t threads[SYNC_THREADS];
+    size_t n = 0, want = c->dirty_count / SYNC_FILES;
+    while (n < want && n < SYNC_THREADS && !thread_start(&threads[n], "checkpoint-sync", sync_some, &w, NULL)) n++;
+    sync_some(&w);
+    while (n) pthread_join(threads[--n], NULL);
+    pthread_mutex_destroy(&w.lock);
+    if (!atomic_load(&w.failed)) return 0;
+    *err = w.err;
+    return -1;
 }
 
 static int complete(struct store *s, void *arg, struct err *err) {
     const struct capture *c = arg;
     s->checkpoint_generation = c->at.generation;
     s->checkpoint_seq = c->at.seq;
-    s->slot_position[c->at.generation % CHECKPOINT_SLOTS] = c->at.position;
-    uint64_t tail = s->slot_position[0] < s->slot_position[1] ? s->slot_position[0] : s->slot_position[1];
-    atomic_store(&s->journal->tail, tail);
+    atomic_store(&s->journal->tail, c->at.position);
     return 0;
 }
 
@@ -138,11 +172,15 @@ static int finish(struct store *s, struct capture *c, struct err *err) {
         return -1;
     }
     TEST_POINT("checkpoint-synced");
-    if (checkpoint_write(s->fs, &c->at, &c->image, err)) {
-        if (err->code != ERR_NOSPACE) store_stop(s, err);
-        return -1;
+    for (unsigned i = 0; i < CHECKPOINT_SLOTS; i++) {
+        unsigned slot = s->slot_good ^ 1; // the one known to be whole is touched last
+        if (checkpoint_write(s->fs, slot, &c->at, &c->image, err)) {
+            if (err->code != ERR_NOSPACE) store_stop(s, err);
+            return -1;
+        }
+        s->slot_good = slot;
+        TEST_POINT("checkpoint-written");
     }
-    TEST_POINT("checkpoint-written");
     return store_call(s, complete, c, false, err);
 }
 

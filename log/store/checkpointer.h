@@ -2,7 +2,7 @@
 // Checkpoints: segments are synced behind the journal, the catalogue's image goes into a slot, journal space is free again.
 //
 //   capture (flusher, between groups: image, journal position, list of unsynced segments)
-//     ─► sync those segments and their indexes ─► write and sync the older slot ─► journal tail = the older slot's position
+//     ─► sync those segments and their indexes ─► write and sync one slot, then the other ─► journal tail = the position captured
 //
 // Taken a second after the last change, when a quarter of the journal was filled since the last one, when too many files are open, at
 // close, and when asked.

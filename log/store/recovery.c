@@ -64,8 +64,8 @@ static int load_slot(struct recovery *r, struct err *err) {
     if (!best->good || (other->good && other->at.generation > best->at.generation)) best = &slots[1], other = &slots[0];
     int failed = best->good ? load_image(r, &best->image, err) || each_partition(r, check_loaded, err) : both_bad(&slots[0], &slots[1], err);
     r->at = best->at;
+    s->slot_good = best == &slots[1];
     for (unsigned i = 0; i < CHECKPOINT_SLOTS && !failed; i++) {
-        s->slot_position[i] = slots[i].good ? slots[i].at.position : best->at.position;
         if (!slots[i].good) store_event(s, STORE_EVENT_WARN, "one checkpoint is unusable, the other one is used: %s", slots[i].why.msg);
     }
     for (unsigned i = 0; i < CHECKPOINT_SLOTS; i++) buf_done(&slots[i].image);
@@ -202,7 +202,7 @@ static int recover_all(struct recovery *r, struct err *err) {
     s->checkpoint_seq = r->at.seq;
     if (load_frames(r, err)) return -1;
     s->captured_at = r->at.position;
-    atomic_store(&s->journal->tail, s->slot_position[0] < s->slot_position[1] ? s->slot_position[0] : s->slot_position[1]);
+    atomic_store(&s->journal->tail, r->at.position);
     r->report->was_clean = clean && !r->report->frames;
     if (each_partition(r, count_one, err)) return -1;
     if (!r->report->was_clean && mend(r, err)) return -1;

@@ -134,10 +134,14 @@ static int parse_value(struct settings *s, const struct row *r, const char *valu
     return bad_value(r, value, err);
 }
 
-static const char *value_of(const struct settings *s, const char *name) {
-    int row = settings_row(name);
-    return s->set[row] ? s->set[row] : rows[row].def;
+const char *settings_default(const struct store_options *o, int row) {
+    for (size_t i = o ? o->topic_default_count : 0; i-- > 0;)
+        if (!strcmp(o->topic_defaults[i].name, rows[row].name)) return o->topic_defaults[i].value;
+    return rows[row].def;
 }
+
+static const char *value_at(const struct settings *s, int row) { return s->set[row] ? s->set[row] : settings_default(s->o, row); }
+static const char *value_of(const struct settings *s, const char *name) { return value_at(s, settings_row(name)); }
 
 static bool list_has(const char *list, const char *item) {
     struct str rest = str_of(list), one;
@@ -147,19 +151,30 @@ static bool list_has(const char *list, const char *item) {
 }
 
 static int parse_all(struct settings *s, struct err *err) {
-    for (size_t i = 0; i < SETTING_COUNT; i++)
-        if (parse_value(s, &rows[i], s->set[i] ? s->set[i] : rows[i].def, err)) return -1;
+    for (int i = 0; i < SETTING_COUNT; i++)
+        if (parse_value(s, &rows[i], value_at(s, i), err)) return -1;
     s->policy_delete = list_has(value_of(s, "cleanup.policy"), "delete");
     s->policy_compact = list_has(value_of(s, "cleanup.policy"), "compact");
     s->append_time = !strcmp(value_of(s, "message.timestamp.type"), "LogAppendTime");
     return 0;
 }
 
-struct settings *settings_new(void) {
+struct settings *settings_new(const struct store_options *o) {
     struct settings *s = xcalloc(1, sizeof(*s));
     struct err err;
-    if (parse_all(s, &err)) abort(); // a default its own row refuses
+    s->o = o;
+    if (parse_all(s, &err)) abort(); // a default its own row refuses; those of the options were checked at the start
     return s;
+}
+
+int settings_check_defaults(const struct store_options *o, struct err *err) {
+    struct settings parsed = {0};
+    for (size_t i = 0; i < o->topic_default_count; i++) {
+        int row = settings_row(o->topic_defaults[i].name);
+        if (row < 0) return unknown_setting(o->topic_defaults[i].name, err);
+        if (parse_value(&parsed, &rows[row], o->topic_defaults[i].value, err)) return -1;
+    }
+    return 0;
 }
 
 void settings_free(struct settings *s) {
@@ -181,6 +196,7 @@ static int change_one(struct settings *s, const struct topic_setting *c, struct 
 
 int settings_change(const struct settings *from, const struct topic_setting *changes, size_t n, struct settings **ret, struct err *err) {
     struct settings *s = xcalloc(1, sizeof(*s));
+    s->o = from->o;
     for (size_t i = 0; i < SETTING_COUNT; i++)
         if (from->set[i]) s->set[i] = xstrdup(from->set[i]);
     for (size_t i = 0; i < n; i++) {

@@ -22,11 +22,14 @@ struct settings {
     int64_t timestamp_before_max_ms, timestamp_after_max_ms;
     double min_cleanable_dirty_ratio;
     char *set[SETTING_COUNT];                    // by row, NULL = default
+    const struct store_options *o;               // whose topic_defaults go before the rows'; NULL = none
     struct settings *older;
 };
 
-// All defaults.
-struct settings *settings_new(void);
+// All defaults. The options are borrowed as long as the settings live.
+struct settings *settings_new(const struct store_options *o);
+// The text that stands where nothing was set.
+const char *settings_default(const struct store_options *o, int row);
 void settings_free(struct settings *s);          // with the older ones
 // A copy of `from` with changes; NULL value resets to the default. ERR_INVALID names the setting, with "did you mean".
 int settings_change(const struct settings *from, const struct topic_setting *changes, size_t n, struct settings **ret, struct err *err) MUST_USE;
@@ -34,6 +37,8 @@ int settings_change(const struct settings *from, const struct topic_setting *cha
 int settings_row(const char *name);
 // What was set, as name\0value\0…; and back (for the catalogue). decode accepts only what settings_change accepts.
 void settings_encode(const struct settings *s, struct buf *out);
-int settings_decode(struct str text, struct settings **ret, struct err *err) MUST_USE;
+int settings_decode(struct str text, const struct store_options *o, struct settings **ret, struct err *err) MUST_USE;
+// Whether every one of topic_defaults names a setting and a value of it.
+int settings_check_defaults(const struct store_options *o, struct err *err) MUST_USE;
 
 #endif

@@ -132,10 +132,10 @@ static int create_store(struct store *s, struct err *err) {
     if (journal_create(s->fs, s->o.journal_bytes, err) || journal_open(s->fs, &s->journal, err)) return -1;
     for (unsigned i = 0; i < CHECKPOINT_SLOTS; i++) {
         struct buf image = {0};
-        struct checkpoint at = {.generation = i + 1, .journal = s->journal->id};
+        struct checkpoint at = {.generation = 1, .journal = s->journal->id};
         checkpoint_begin(&image);
         catalogue_image(s, &image);
-        int failed = checkpoint_write(s->fs, &at, &image, err);
+        int failed = checkpoint_write(s->fs, i, &at, &image, err);
         buf_done(&image);
         if (failed) return -1;
     }

@@ -104,7 +104,7 @@ struct store {
     struct dirty *dirty;
     size_t dirty_count, dirty_cap;
     uint64_t checkpoint_generation, checkpoint_seq; // of the newest durable one
-    uint64_t slot_position[CHECKPOINT_SLOTS];       // journal position each slot continues from
+    unsigned slot_good;               // the checkpointer's: a slot that is whole
     uint64_t captured_at;             // journal position of the last capture
     // Shared.
     pthread_mutex_t state;            // guards all below
