@@ -70,7 +70,7 @@ static int64_t enum_text(const char *e, const char *type, char *out, size_t cap)
 static int64_t normalise(const char *type, char *out, int64_t n, size_t cap) {
     if (n > 0 && strcmp(type, "bool") == 0) return put(strcasecmp(out, "true") == 0 || strcasecmp(out, "t") == 0 ? "t" : "f", 1, out, cap);
     if (n == 10 && strcmp(type, "timestamp") == 0 && (size_t)n + 10 < cap) {
-        strcpy(out + n, " 00:00:00");
+        memcpy(out + n, " 00:00:00", sizeof " 00:00:00");
         return n + 9;
     }
     return n;

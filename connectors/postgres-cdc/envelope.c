@@ -13,6 +13,7 @@
 
 /* A version 7 UUID: milliseconds, then random bits. */
 static void make_run_id(char out[37], int64_t now_us) {
+    static const char hex[] = "0123456789abcdef";
     uint8_t r[16];
     if (getrandom(r, sizeof r, 0) != (ssize_t)sizeof r) memset(r, 0x5a, sizeof r);
     uint64_t ms = (uint64_t)(now_us / 1000);
@@ -21,8 +22,10 @@ static void make_run_id(char out[37], int64_t now_us) {
     r[8] = (uint8_t)(0x80 | (r[8] & 0x3f));
     for (int i = 0, at = 0; i < 16; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10) out[at++] = '-';
-        at += sprintf(out + at, "%02x", r[i]);
+        out[at++] = hex[r[i] >> 4];
+        out[at++] = hex[r[i] & 15];
     }
+    out[36] = 0;
 }
 
 int envelope_init(struct envelope *e, const struct options *o, struct values *v, uint32_t task, int64_t now_us) {

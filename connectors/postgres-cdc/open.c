@@ -84,6 +84,8 @@ static int start_over(struct task *t, struct slot_state *s, struct pgerr *e) {
 }
 
 static int decide_slot(struct task *t, struct slot_state *s, struct pgerr *e) {
+    memset(s, 0, sizeof *s);
+    if (t->o.snapshot_mode == SNAPSHOT_INITIAL_ONLY) return 0; /* needs no slot that lasts */
     if (look_patiently(t, s, e) != 0) return -1;
     struct slot_question q = {t->h->ops->connector_name(t->h), t->o.slot, t->o.dbname, s, &t->server, &t->pos};
     if (slot_check(&q, e) == 0) return 0;

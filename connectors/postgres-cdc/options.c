@@ -258,8 +258,8 @@ static int bind_names(struct cn_host *h, struct options *o) {
         snprintf(o->slot, sizeof o->slot, "%s", o->slot_name);
     }
     if (o->publication_name) {
-        if (!*o->publication_name || strlen(o->publication_name) > 55)
-            return cn_failf(h, CN_FAIL_CONFIG, NULL, "publication.name: must have 1 to 55 bytes");
+        if (!*o->publication_name || strlen(o->publication_name) > 55 || strpbrk(o->publication_name, "\"'\\"))
+            return cn_failf(h, CN_FAIL_CONFIG, NULL, "publication.name: \"%s\" must have 1 to 55 bytes and no quotes", o->publication_name);
         snprintf(o->publication, sizeof o->publication, "%s", o->publication_name);
     }
     o->publication[55] = 0;

@@ -60,12 +60,9 @@ static char *table_list(const struct candidates *l, int part) {
 /* The operations that are published: all that make records, and always truncate, which costs nothing. */
 static void publish_list(const struct publication_ask *a, int part, char out[64]) {
     uint32_t skip = a->o->skip_ops;
-    out[0] = 0;
-    if (!(skip & OP_CREATE)) strcat(out, "insert, ");
-    if (part == PART_MAIN && !(skip & OP_UPDATE)) strcat(out, "update, ");
-    if (part == PART_MAIN && !(skip & OP_DELETE)) strcat(out, "delete, ");
-    if (a->ops->version(a->c) >= 110000) strcat(out, "truncate");
-    else if (*out) out[strlen(out) - 2] = 0;
+    int n = snprintf(out, 64, "%s%s%s%s", skip & OP_CREATE ? "" : "insert, ", part == PART_MAIN && !(skip & OP_UPDATE) ? "update, " : "",
+                     part == PART_MAIN && !(skip & OP_DELETE) ? "delete, " : "", a->ops->version(a->c) >= 110000 ? "truncate, " : "");
+    if (n) out[n - 2] = 0;
 }
 
 static char *with_clause(const struct publication_ask *a, int part) {

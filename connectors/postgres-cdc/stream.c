@@ -184,12 +184,6 @@ static int refresh(struct task *t, struct table **table, struct pgerr *e) {
     return 0;
 }
 
-static int has_enums(const struct table *table) {
-    for (uint32_t i = 0; i < table->count; i++)
-        if (table->columns[i].vt.labels) return 1;
-    return 0;
-}
-
 static int change(struct task *t, struct cn_batch *b, struct pgoutput *m, struct pgerr *e) {
     static const uint8_t ops[256] = {['I'] = ENVELOPE_CREATE, ['U'] = ENVELOPE_UPDATE, ['D'] = ENVELOPE_DELETE};
     struct table *table;
@@ -204,7 +198,7 @@ static int change(struct task *t, struct cn_batch *b, struct pgoutput *m, struct
     if (m->fresh.w.p) {
         fresh = t->st.fields;
         if (fields_of(&m->fresh, table, fresh) != 0) return bug(e, t->src.lsn, "a row with another number of columns than its table");
-        if (has_enums(table) && unknown_label(table, fresh) && refresh(t, &table, e) != 0) return -1;
+        if (table->has_enums && unknown_label(table, fresh) && refresh(t, &table, e) != 0) return -1;
     }
     if (envelope_change(&t->envelope, b, table, ops[m->kind], &t->src, old, fresh, &bad) != 0) return bad_value(t, table, bad, e);
     return 0;
@@ -258,7 +252,7 @@ static void commit(struct task *t, struct cn_batch *b, uint64_t lsn, uint64_t en
     t->pos.last_commit = lsn;
     t->pos.txid = t->src.txid;
     t->pos.ts_us = time;
-    t->h->ops->metric(t->h, "transactions", CN_COUNTER, 1);
+    t->st.transactions++;
     if (t->st.highest_mark && t->st.final_lsn >= t->st.highest_mark) t->st.highest_mark = 0;
 }
 
@@ -403,6 +397,19 @@ static int send_status(struct task *t, int64_t now_ms, struct pgerr *e) {
     return t->ops->copy_write(t->repl, m, sizeof m, e);
 }
 
+/* What `status` shows, about once a second. */
+static void tell_metrics(struct task *t, int64_t now_ms) {
+    struct stream *s = &t->st;
+    if (now_ms - s->metrics_ms < 1000) return;
+    s->metrics_ms = now_ms;
+    if (s->transactions) t->h->ops->metric(t->h, "transactions", CN_COUNTER, s->transactions);
+    s->transactions = 0;
+    int64_t behind = s->in_tx || s->received > t->pos.lsn ? (t->envelope.now_us - t->src.ts_us) / 1000 : 0;
+    t->h->ops->metric(t->h, "milliseconds-behind-source", CN_GAUGE, t->src.ts_us && behind > 0 ? behind : 0);
+    t->h->ops->metric(t->h, "transactions-in-progress", CN_GAUGE, s->spool.count);
+    t->h->ops->metric(t->h, "unconfirmed-bytes", CN_GAUGE, s->received > s->flush_lsn ? (int64_t)(s->received - s->flush_lsn) : 0);
+}
+
 /* A status, where one is due. */
 static int keep_alive(struct task *t, int64_t now_ms, struct pgerr *e) {
     int moved = t->st.flush_moved && now_ms - t->st.status_ms >= 20;
@@ -467,6 +474,7 @@ int stream_open(struct task *t, struct pgerr *e) {
         if (t->pos.marks[i].lsn > s->highest_mark) s->highest_mark = t->pos.marks[i].lsn;
     s->idle_lsn = 0;
     s->received = t->pos.lsn;
+    if (t->given_lsn > s->flush_lsn) s->flush_lsn = t->given_lsn; /* what is stored is durable */
     t->src = (struct source_info){.last_commit = t->pos.last_commit, .txid = -1, .ts_us = t->pos.ts_us, .marker = MARKER_FALSE};
     int64_t now = t->h->ops->monotonic_ms(t->h);
     s->status_ms = s->idle_ms = s->heartbeat_ms = s->polled_ms = now;
@@ -512,11 +520,19 @@ static int come_back(struct task *t, struct cn_batch *b, struct pgerr *e) {
 
 /* ── polling ── */
 
+static int heartbeat_due(const struct task *t, int64_t now) {
+    return t->o.heartbeat_ms && now - t->st.heartbeat_ms >= t->o.heartbeat_ms;
+}
+
 /* Hands the batch on as a COMMIT; the position is at the end of what it holds. */
-static int hand_on(struct task *t, struct cn_batch *b, struct pgerr *e) {
+static int hand_on(struct task *t, struct cn_batch *b, int64_t now, struct pgerr *e) {
+    if (heartbeat_due(t, now)) {
+        t->st.heartbeat_ms = now;
+        envelope_heartbeat(&t->envelope, b);
+    }
     if (b->failed) return pgerr_set(e, CN_FAIL_CONFIG, NULL, "a record is larger than a batch may be"), CN_POLL_FAILED;
     t->st.open = 0;
-    t->st.idle_ms = t->h->ops->monotonic_ms(t->h);
+    t->st.idle_ms = now;
     t->st.shutdown_asked = 0;
     if (t->st.idle_lsn > t->pos.lsn) t->pos.lsn = t->st.idle_lsn;
     if (!t->st.highest_mark) position_clear_marks(&t->pos);
@@ -535,15 +551,10 @@ static int hand_on_open(struct task *t, struct cn_batch *b, struct pgerr *e) {
 /* Nothing more came: what there is goes now, or the position alone when the WAL moved on without us. */
 static int idle(struct task *t, struct cn_batch *b, int timed_out, int64_t now, struct pgerr *e) {
     if (t->st.in_tx) return timed_out ? hand_on_open(t, b, e) : CN_POLL_IDLE;
-    if (cn_count(b) || t->st.open) return hand_on(t, b, e);
-    if (t->o.heartbeat_ms && now - t->st.heartbeat_ms >= t->o.heartbeat_ms) {
-        t->st.heartbeat_ms = now;
-        envelope_heartbeat(&t->envelope, b);
-        return hand_on(t, b, e);
-    }
+    if (cn_count(b) || t->st.open || heartbeat_due(t, now)) return hand_on(t, b, now, e);
     uint64_t seen = t->st.idle_lsn > t->pos.lsn ? t->st.idle_lsn : t->pos.lsn;
     int due = !t->given_lsn || t->st.shutdown_asked || now - t->st.idle_ms >= IDLE_COMMIT_MS;
-    return due && seen > t->given_lsn ? hand_on(t, b, e) : CN_POLL_IDLE;
+    return due && seen > t->given_lsn ? hand_on(t, b, now, e) : CN_POLL_IDLE;
 }
 
 /* Whether the batch shall go now, at a transaction's end. */
@@ -584,6 +595,7 @@ static void let_gather(struct task *t, const struct cn_batch *b, int64_t now) {
 int stream_poll(struct task *t, struct cn_batch *b, uint32_t timeout_ms, struct pgerr *e) {
     int64_t now = t->h->ops->monotonic_ms(t->h), until = now + timeout_ms;
     t->st.polled_ms = now;
+    task_sql_idle(t, now);
     if (!t->repl) {
         int r = come_back(t, b, e);
         if (r != CN_POLL_IDLE) return r;
@@ -591,9 +603,10 @@ int stream_poll(struct task *t, struct cn_batch *b, uint32_t timeout_ms, struct 
     for (;;) {
         int r = drain(t, b, e);
         now = t->h->ops->monotonic_ms(t->h);
+        tell_metrics(t, now);
         if (r == DRAIN_FAILED || keep_alive(t, now, e) != 0) return CN_POLL_FAILED;
         if (r == DRAIN_MORE && now < until && !t->h->ops->stopping(t->h)) continue;
-        if (r == DRAIN_GO) return t->st.in_tx ? hand_on_open(t, b, e) : hand_on(t, b, e);
+        if (r == DRAIN_GO) return t->st.in_tx ? hand_on_open(t, b, e) : hand_on(t, b, now, e);
         r = idle(t, b, now >= until, now, e);
         if (r != CN_POLL_IDLE || now >= until) return r;
         let_gather(t, b, now);
@@ -601,12 +614,12 @@ int stream_poll(struct task *t, struct cn_batch *b, uint32_t timeout_ms, struct 
         if (conn_wait(t->h, t->ops->socket(t->repl), 0, next < until ? next : until) < 0)
             return t->st.in_tx ? hand_on_open(t, b, e) : idle(t, b, 1, now, e);
         t->envelope.now_us = t->h->ops->now_us(t->h);
-        task_sql_idle(t, now);
     }
 }
 
 int stream_tick(struct task *t, struct pgerr *e) {
     int64_t now = t->h->ops->monotonic_ms(t->h);
+    task_sql_idle(t, now);
     if (!t->repl) return 0;
     if (now - t->st.polled_ms > SUSPEND_MS) {
         suspend(t);

@@ -27,7 +27,7 @@ struct table *table_new(uint32_t oid, struct text schema, struct text name, char
         table_free(t);
         return NULL;
     }
-    sprintf(t->id, "%s.%s", t->schema, t->name);
+    snprintf(t->id, schema.n + name.n + 2, "%s.%s", t->schema, t->name);
     return t;
 }
 
@@ -144,6 +144,7 @@ static void resolve_columns(struct table *t, const struct shape *s) {
         struct column *c = &t->columns[i];
         vtype_resolve(&s->o->modes, c->type, c->typmod, s->lookup, s->lookup_arg, &c->vt);
         c->has_default = (uint8_t)resolve_default(c, s->values);
+        t->has_enums |= c->vt.labels != NULL;
         c->field = -1;
         if (c->vt.conv == CONV_DROPPED) continue;
         snprintf(id, sizeof id, "%s.%s", t->id, c->name);

@@ -34,6 +34,7 @@ struct table {
     struct column *columns;
     uint32_t count;
     uint32_t fields;                  /* columns that are in the value struct */
+    uint8_t has_enums;
     uint16_t *keys;                   /* columns of the key, in its order */
     uint32_t key_count;
     struct cn_schema_blob *key_schema; /* NULL: no key */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "task.h"
 
-#define SQL_IDLE_MS 30000
+#define SQL_IDLE_MS 1000 /* an idle session would hold up a smart shutdown */
 
 /* How values are printed, whatever role, database or server have set: the parsers rely on it. Time-outs are the client's. */
 #define SESSION                                                                                                        \

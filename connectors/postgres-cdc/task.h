@@ -78,7 +78,8 @@ struct stream {
     int reply_now;         /* the server asked for an answer */
     int flush_moved;
     int shutdown_asked;    /* it asked while we were up to date: it may want to stop */
-    int64_t status_ms, idle_ms, heartbeat_ms, polled_ms;
+    int64_t status_ms, idle_ms, heartbeat_ms, polled_ms, metrics_ms;
+    int64_t transactions;  /* since the metrics were told */
     struct text *fields, *old_fields; /* PGOUTPUT_MAX_COLUMNS each */
 };
 

@@ -500,7 +500,11 @@ static char *json_string(char *out, struct text s) {
             *out++ = '\\';
             *out++ = short_to[at - short_from];
         } else if (c < 0x20) {
-            out += sprintf(out, "\\u%04X", c);
+            static const char hex[] = "0123456789ABCDEF";
+            memcpy(out, "\\u00", 4);
+            out[4] = hex[c >> 4];
+            out[5] = hex[c & 15];
+            out += 6;
         } else {
             *out++ = (char)c;
         }

@@ -61,6 +61,7 @@ TEST(wrong_values_name_option_and_value) {
     refused("compatibility.mode=lossless", NULL, "compatibility.mode: lossless is not supported yet");
     refused("slot.drop.on.stop=true", NULL, "slot.drop.on.stop: true");
     refused("slot.name=My-Slot", NULL, "slot.name: \"My-Slot\"");
+    refused("publication.name=a\"b", NULL, "publication.name");
     refused("table.include.list=public.(", NULL, "table.include.list: regular expression \"public.(\"");
     refused("table.include.list=a", "table.exclude.list=b", "table.include.list and table.exclude.list are both set");
     refused("message.key.columns=public.a", NULL, "message.key.columns: \"public.a\" names no column");

@@ -173,6 +173,17 @@ FAKE(initial_only_ends_and_leaves_no_slot) {
     assert_int_equal(testhost_poll(t, 100), CN_POLL_DONE);
     testhost_free(t);
 }
+FAKE(an_initial_only_snapshot_goes_on_after_a_crash) {
+    three_tables();
+    struct testhost *t = task_with("snapshot.mode=initial_only", NULL);
+    testhost_position(t, "{\"server\":\"p\"}", "{\"lsn\":100,\"sysid\":\"7000\",\"snapshot\":true,\"snapshot_tables\":{\"public.a\":100}}");
+    opens(t);
+    assert_int_equal(testhost_poll(t, 100), CN_POLL_OK);
+    assert_int_equal(fakepq_asked("COPY \"public\".\"a\""), 0);
+    assert_int_equal(fakepq_asked("COPY \"public\".\"b\""), 1);
+    assert_int_equal(testhost_poll(t, 100), CN_POLL_DONE);
+    testhost_free(t);
+}
 FAKE(no_data_streams_at_once_and_stores_where_it_began) {
     struct testhost *t = task_with("snapshot.mode=no_data", NULL);
     opens(t);

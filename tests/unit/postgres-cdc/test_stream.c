@@ -43,9 +43,9 @@ FAKE(only_what_is_durable_is_confirmed) {
     orders_relation(AT);
     insert_tx(AT, 1, "1|a");
     assert_int_equal(testhost_poll(t, 50), CN_POLL_OK);
-    assert_int_equal(fakepq_flushed(), 0); /* the first status confirms nothing that was not told */
+    assert_int_equal(fakepq_flushed(), 0x1000000); /* what was stored, and nothing that was not told */
     testhost_poll(t, 50);
-    assert_int_equal(fakepq_flushed(), 0);
+    assert_int_equal(fakepq_flushed(), 0x1000000);
     testhost_commit(t);
     testhost_poll(t, 50);
     assert_int_equal(fakepq_flushed(), AT + 100);
@@ -59,7 +59,7 @@ FAKE(a_question_of_the_server_is_answered_without_confirming_more) {
     fakepq_stream(wb_keepalive(AT + 5000, 1)); /* inside the transaction */
     assert_int_equal(testhost_poll(t, 20), CN_POLL_IDLE);
     assert_true(fakepq_statuses() > before);
-    assert_int_equal(fakepq_flushed(), 0);
+    assert_int_equal(fakepq_flushed(), 0x1000000);
     testhost_free(t);
 }
 FAKE(wal_without_changes_is_stored_before_it_is_confirmed) {
@@ -68,7 +68,7 @@ FAKE(wal_without_changes_is_stored_before_it_is_confirmed) {
     assert_int_equal(testhost_poll(t, 0), CN_POLL_OK); /* asked for: at once */
     batch_is(t, CN_BOUNDARY_COMMIT, "");
     position_has(t, "\"lsn\":25165824");
-    assert_int_equal(fakepq_flushed(), 0);
+    assert_int_equal(fakepq_flushed(), 0x1000000);
     testhost_commit(t);
     testhost_advance(t, 50);
     testhost_poll(t, 0);
@@ -96,10 +96,10 @@ FAKE(nobody_polling_leaves_the_slot_and_comes_back_where_it_was) {
     assert_int_equal(testhost_poll(t, 0), CN_POLL_OK);
     testhost_commit(t);
     testhost_poll(t, 0);
-    int connections = fakepq_open_connections();
+    assert_true(fakepq_open_connections() > 0);
     testhost_advance(t, 31000);
     assert_int_equal(testhost_tick(t), 0);
-    assert_int_equal(fakepq_open_connections(), connections - 1);
+    assert_int_equal(fakepq_open_connections(), 0);
     assert_int_equal(testhost_tick(t), 0);
     orders_relation(AT + 200);
     insert_tx(AT + 200, 2, "2|b");
