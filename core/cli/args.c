@@ -2,6 +2,7 @@
 // The command line against the table.
 #include "cli/command.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -101,8 +102,8 @@ static const struct command *command_of(struct line *l, const char *word) {
     char two[64];
     for (int i = l->at; i < l->argc; i++) {
         if (l->argv[i][0] == '-') continue;
-        if (i != l->at || strlen(word) + strlen(l->argv[i]) + 2 > sizeof(two)) break;
-        const struct command *c = command_find(strcat(strcat(strcpy(two, word), " "), l->argv[i]));
+        if (i != l->at || snprintf(two, sizeof(two), "%s %s", word, l->argv[i]) >= (int)sizeof(two)) break;
+        const struct command *c = command_find(two);
         if (c) l->at++;
         if (c) return c;
         break;

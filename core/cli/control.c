@@ -49,7 +49,7 @@ static int address_of(const char *path, struct sockaddr_un *ret, int *ret_dir, s
     *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
     *ret_dir = -1;
     if (strlen(path) < sizeof(ret->sun_path)) {
-        strcpy(ret->sun_path, path);
+        memcpy(ret->sun_path, path, strlen(path) + 1);
         return 0;
     }
     _cleanup_free_ char *a = xstrdup(path), *b = xstrdup(path);

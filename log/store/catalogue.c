@@ -95,7 +95,7 @@ void catalogue_delete(struct store *s, struct topic *t) {
     struct catalogue *c = &s->catalogue;
     struct grave *g = xcalloc(1, sizeof(*g) + strlen(t->name) + 1);
     *g = (struct grave){.next = c->graves, .topic = t->id, .uuid = t->uuid, .count = t->count};
-    strcpy(g->name, t->name);
+    memcpy(g->name, t->name, strlen(t->name) + 1);
     c->graves = g;
     pthread_mutex_lock(&c->lock);
     map_remove(&c->topics, str_of(t->name));

@@ -86,7 +86,7 @@ void partition_hold(struct partition *p, const char *holder, int64_t lowest) {
     }
     if (!h) {
         h = xcalloc(1, sizeof(*h) + strlen(holder) + 1);
-        strcpy(h->holder, holder);
+        memcpy(h->holder, holder, strlen(holder) + 1);
         *at = h;
     }
     h->lowest = lowest;

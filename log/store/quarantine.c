@@ -27,7 +27,7 @@ static int note_file(void *arg, const char *name) {
     struct kept *k = arg;
     int64_t number;
     if (!str_to_i64(str_first(str_of(name), 12), &number)) return 0;
-    if (!*k->oldest && strlen(name) < sizeof(k->oldest)) strcpy(k->oldest, name); // listed in byte order
+    if (!*k->oldest && strlen(name) < sizeof(k->oldest)) memcpy(k->oldest, name, strlen(name) + 1); // listed in byte order
     if (k->s->quarantine_number <= (uint64_t)number) k->s->quarantine_number = (uint64_t)number + 1;
     k->bytes += size_of(k->s, name);
     return 0;
