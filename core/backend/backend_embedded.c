@@ -14,7 +14,7 @@ static int topic_ensure(struct backend *b, const struct topic_spec *spec, struct
     struct topic *t = topic_get(e->store, spec->name);
     topic_unref(t);
     if (t) return 0;
-    if (store_topic_create(e->store, spec->name, spec->partitions > 0 ? spec->partitions : 1, spec->settings, spec->n, err) != 0)
+    if (store_topic_create(e->store, spec->name, spec->partitions > 0 ? spec->partitions : e->default_partitions, spec->settings, spec->n, err) != 0)
         return err->code == ERR_EXISTS ? 0 : -1;
     embedded_topics_changed(e);
     return 0;
@@ -307,7 +307,7 @@ static const struct backend_ops ops = {
 int backend_embedded_open(const struct embedded_options *o, struct backend **ret, struct err *err) {
     struct embedded *e = xcalloc(1, sizeof(*e));
     struct txns_report report;
-    *e = (struct embedded){.base = {&ops}, .store = o->store, .clock = o->clock ? o->clock : &clock_real};
+    *e = (struct embedded){.base = {&ops}, .store = o->store, .default_partitions = o->default_partitions > 0 ? o->default_partitions : 1, .clock = o->clock ? o->clock : &clock_real};
     e->commit_max = o->commit_max_bytes ? o->commit_max_bytes : 15 << 20;
     pthread_mutex_init(&e->lock, NULL);
     if (txns_open(e->store, e->clock, o->txn_partitions, &e->txns, &report, err) != 0) goto no_txns;

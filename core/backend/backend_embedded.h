@@ -15,6 +15,7 @@ struct txns;
 struct embedded_options {       // zero means the default
     struct store *store;        // required; borrowed until close
     struct clock *clock;        // clock_real
+    int32_t default_partitions; // of topics for which nobody says otherwise: 1
     int32_t offsets_partitions; // of __consumer_offsets when it is made: 50
     int32_t txn_partitions;     // of __transaction_state: 50
     size_t commit_max_bytes;    // an open commit past it goes on as a transaction; below the store's own limit by a margin: 15 MiB

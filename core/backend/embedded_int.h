@@ -20,6 +20,7 @@ struct embedded {
     struct store *store;
     struct clock *clock;
     size_t commit_max;
+    int32_t default_partitions;
     struct offsets *offsets;
     struct txns *txns;
     struct kvmap *positions;

@@ -5,6 +5,7 @@
 //   SIGHUP, `connectd reload`: pipelines again      SIGTERM, SIGINT: STOPPING=1, tasks drained, log closed
 //
 // What the control socket serves runs on its clients' threads (serve.h); this thread runs the loop.
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -35,7 +36,7 @@
 #include "runtime/worker.h"
 #include "store/store.h"
 
-enum { APPLY_MS = 10000, STATUS_MS = 5000, EXTEND_MS = 30000 };
+enum { APPLY_MS = 10000, STATUS_MS = 5000, EXTEND_MS = 30000, TOPIC_DEFAULTS = 7 };
 
 struct daemon {
     const struct args *args;
@@ -46,6 +47,8 @@ struct daemon {
     int signals;
     struct loop_timer *watchdog, *status;
     atomic_bool broken; // the log stopped itself: end, so that the next start verifies it
+    struct topic_setting defaults[TOPIC_DEFAULTS];
+    char default_texts[TOPIC_DEFAULTS][24];
     struct fs *fs;
     struct store *store;
     struct backend *backend;
@@ -133,8 +136,25 @@ static void store_progressed(void *arg, const struct store_progress *p) {
     notify_status("recovering the log: %s, %.0f %%", p->what, p->total ? 100.0 * (double)p->done / (double)p->total : 0.0);
 }
 
+// connectd.yaml's log.* as the settings of topics that say nothing.
+static void topic_defaults(struct daemon *d) {
+    const struct worker_config *c = d->config;
+    const struct { const char *name; int64_t value; } rows[] = {
+        {"retention.ms", c->retention_ms},         {"retention.bytes", c->retention_bytes},
+        {"segment.bytes", c->segment_bytes},       {"segment.ms", c->segment_ms},
+        {"max.message.bytes", c->max_message_bytes}, {"index.interval.bytes", c->index_interval_bytes},
+        {"delete.retention.ms", c->delete_retention_ms},
+    };
+    static_assert(countof(rows) == TOPIC_DEFAULTS, "one place for each");
+    for (size_t i = 0; i < countof(rows); i++) {
+        snprintf(d->default_texts[i], sizeof(d->default_texts[i]), "%lld", (long long)rows[i].value);
+        d->defaults[i] = (struct topic_setting){rows[i].name, d->default_texts[i]};
+    }
+}
+
 static int open_log(struct daemon *d, struct err *err) {
     const struct worker_config *c = d->config;
+    topic_defaults(d);
     struct store_options o = {
         .clock = &clock_real,
         .journal_bytes = (uint64_t)c->journal_bytes,
@@ -145,6 +165,8 @@ static int open_log(struct daemon *d, struct err *err) {
         .quarantine_bytes = (uint64_t)c->quarantine_max_bytes,
         .queue_bytes = (uint64_t)c->commit_queue_bytes,
         .checkpoint_ms = c->checkpoint_interval_ms,
+        .topic_defaults = d->defaults,
+        .topic_default_count = TOPIC_DEFAULTS,
         .event = store_happened,
         .progress = store_progressed,
         .arg = d,
@@ -157,6 +179,7 @@ static int open_log(struct daemon *d, struct err *err) {
     }
     struct embedded_options e = {
         .store = d->store,
+        .default_partitions = (int32_t)c->default_partitions,
         .offsets_partitions = (int32_t)c->offsets_partitions,
         .txn_partitions = (int32_t)c->transactions_partitions,
         .commit_max_bytes = (size_t)c->commit_max_bytes - (1 << 20),

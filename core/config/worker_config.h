@@ -16,16 +16,14 @@ struct worker_config {
     // tasks
     const char *worker_id;
     int64_t shutdown_ms, hang_ms, offset_flush_interval_ms, restart_delay_max_ms, spool_max_bytes;
-    // names
-    const char *group_id, *config_topic, *offset_topic, *status_topic;
     // commits
     int64_t commit_max_bytes, commit_inline_max_bytes, commit_queue_bytes;
     int64_t journal_bytes, checkpoint_interval_ms, reserve_bytes, quarantine_max_bytes;
     // topics, where they say nothing
     int64_t segment_bytes, segment_ms, retention_ms, retention_bytes, max_message_bytes, index_interval_bytes, delete_retention_ms;
-    int64_t default_partitions, retention_check_ms, cleaner_interval_ms, total_max_bytes;
-    // producers and groups
-    int64_t transaction_max_timeout_ms, producer_id_expiration_ms, offsets_retention_ms, offsets_partitions, transactions_partitions;
+    int64_t default_partitions;
+    // partitions of topics of connectd's own
+    int64_t offsets_partitions, transactions_partitions;
     // log lines
     int32_t say_level;  // enum worker_say_level
     int32_t say_format; // enum worker_say_format

@@ -107,7 +107,7 @@ static int create(struct store *s, const char *name, struct edit *e, struct sett
 }
 
 int store_topic_create(struct store *s, const char *name, int32_t partitions, const struct topic_setting *given, size_t n, struct err *err) {
-    struct settings *none = settings_new(), *settings;
+    struct settings *none = settings_new(&s->o), *settings;
     struct buf text = {0};
     int failed = check_name(name, err) || check_count(name, partitions, err) || settings_change(none, given, n, &settings, err);
     settings_free(none);
@@ -155,7 +155,7 @@ static void remove_deleted(struct store *s, const struct topic *t) {
     TEST_POINT("delete-renamed");
     struct grave *g = xcalloc(1, sizeof(*g) + strlen(t->name) + 1);
     *g = (struct grave){.topic = t->id, .uuid = t->uuid, .count = t->count};
-    strcpy(g->name, t->name);
+    memcpy(g->name, t->name, strlen(t->name) + 1);
     uint32_t id = t->id;
     int failed = s->fs->ops->sync_dir(s->fs, ".", &err) || folders_bury(s, g, &err) || store_call(s, apply_bury, &id, false, &err);
     if (failed) store_event(s, STORE_EVENT_WARN, "topic %s is deleted, but not all its files are: %s", t->name, err.msg);

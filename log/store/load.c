@@ -31,7 +31,7 @@ static int load_topic(struct loader *l, const struct edit *e, struct err *err) {
     struct settings *settings;
     if (e->count > PARTITIONS_MOST) return contradiction(e, "too many partitions", err);
     if (loader_topic(l, e->topic) || map_get(&l->s->catalogue.topics, e->name)) return contradiction(e, "the topic is there already", err);
-    if (settings_decode(e->text, &settings, err)) return err_wrap(err, "topic %.*s", (int)e->name.n, e->name.p);
+    if (settings_decode(e->text, &l->s->o, &settings, err)) return err_wrap(err, "topic %.*s", (int)e->name.n, e->name.p);
     struct topic *t = catalogue_create(l->s, e, settings);
     map_put(&l->topics, id_key(&t->id), t);
     know_partitions(l, t, 0);
@@ -110,7 +110,7 @@ static int load_of_partition(struct loader *l, struct partition *p, const struct
 
 static int load_config(struct topic *t, const struct edit *e, struct err *err) {
     struct settings *settings;
-    if (settings_decode(e->text, &settings, err)) return err_wrap(err, "topic %s", t->name);
+    if (settings_decode(e->text, topic_settings(t)->o, &settings, err)) return err_wrap(err, "topic %s", t->name);
     topic_set_settings(t, settings);
     return 0;
 }

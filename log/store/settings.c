@@ -220,7 +220,7 @@ void settings_encode(const struct settings *s, struct buf *out) {
     }
 }
 
-int settings_decode(struct str text, struct settings **ret, struct err *err) {
+int settings_decode(struct str text, const struct store_options *o, struct settings **ret, struct err *err) {
     struct topic_setting changes[SETTING_COUNT];
     struct cur c = cur_str(text);
     size_t n = 0;
@@ -230,7 +230,7 @@ int settings_decode(struct str text, struct settings **ret, struct err *err) {
         n++;
     }
     if (!cur_done(&c)) return err_set(err, ERR_CORRUPT, "topic settings of %zu bytes can not be read", text.n);
-    struct settings *none = settings_new();
+    struct settings *none = settings_new(o);
     int failed = settings_change(none, changes, n, ret, err);
     settings_free(none);
     return failed;

@@ -172,6 +172,7 @@ static int start_threads(struct store *s, struct err *err) {
 }
 
 int store_open(const struct store_options *o, struct store **ret, struct err *err) {
+    if (settings_check_defaults(o, err)) return err_wrap(err, "topic default");
     struct store *s = store_new(o);
     int64_t began = clock_mono_ms(s->clock);
     if (open_files(s, err)) {

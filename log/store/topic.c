@@ -102,12 +102,11 @@ struct partition *topic_partition(struct topic *t, int32_t index) {
 }
 
 const char *topic_setting_get(const struct topic *t, const char *name, bool *ret_set) {
+    const struct settings *s = topic_settings(t);
     int row = settings_row(name);
-    size_t n;
     if (row < 0) return NULL;
-    const char *set = topic_settings(t)->set[row];
-    if (ret_set) *ret_set = set != NULL;
-    return set ? set : topic_setting_rows(&n)[row].def;
+    if (ret_set) *ret_set = s->set[row] != NULL;
+    return s->set[row] ? s->set[row] : settings_default(s->o, row);
 }
 
 struct topic *topic_get(struct store *s, const char *name) {

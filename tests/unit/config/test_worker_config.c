@@ -121,7 +121,7 @@ TEST(the_printed_file_loads_commented_and_uncommented) {
     if (load(all)) {
         assert_says("nothing");
     }
-    assert_true(c->props.n > 40);
+    assert_true(c->props.n > 30);
     assert_string_equal(c->data_dir, "/var/lib/connectd");
     assert_int_equal(c->commit_max_bytes, 16 << 20);
     assert_int_equal(c->plugin_path.n, 2);

@@ -216,3 +216,45 @@ TEST(two_stores_can_not_use_one_folder) {
     fixture_close(s);
     fs_close(fs);
 }
+
+TEST(topics_that_say_nothing_follow_the_stores_defaults_also_when_these_change) {
+    struct fs *fs = fs_mem_new();
+    struct store_options o = fixture_options(fs);
+    struct topic_setting first[] = {{"retention.ms", "5000"}, {"max.message.bytes", "4096"}}, second = {"retention.ms", "6000"}, wrong = {"retention.ms", "soon"};
+    struct store *s;
+    struct err err;
+    bool set;
+    o.topic_defaults = first;
+    o.topic_default_count = 2;
+    assert_ok(store_open(&o, &s, &err), err);
+    fixture_topic(s, "silent", 1, NULL, NULL);
+    fixture_topic(s, "own", 1, "retention.ms", "7");
+    struct topic *t = topic_get(s, "silent");
+    assert_string_equal(topic_setting_get(t, "retention.ms", &set), "5000");
+    assert_false(set);
+    topic_unref(t);
+    char value[5000];
+    memset(value, 'x', sizeof(value) - 1);
+    value[sizeof(value) - 1] = 0;
+    assert_int_equal(fixture_put(s, "silent", 0, value, &err), -1);
+    assert_int_equal(err.code, ERR_TOO_LARGE);
+    assert_ok(store_close(s, &err), err);
+    o.fs = fs_mem_clone(fs); // the lock goes with the old one
+    fs_close(fs);
+    o.topic_defaults = &second;
+    o.topic_default_count = 1;
+    assert_ok(store_open(&o, &s, &err), err);
+    t = topic_get(s, "silent");
+    assert_string_equal(topic_setting_get(t, "retention.ms", NULL), "6000");
+    assert_string_equal(topic_setting_get(t, "max.message.bytes", NULL), "1048588");
+    topic_unref(t);
+    t = topic_get(s, "own");
+    assert_string_equal(topic_setting_get(t, "retention.ms", &set), "7");
+    assert_true(set);
+    topic_unref(t);
+    assert_ok(store_close(s, &err), err);
+    o.topic_defaults = &wrong;
+    assert_fails(store_open(&o, &s, &err), err, ERR_INVALID);
+    assert_string_equal(err.msg, "topic default: retention.ms: soon is not a number of at least -1");
+    fs_close(o.fs);
+}

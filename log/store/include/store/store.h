@@ -41,6 +41,7 @@ struct store_progress {       // of recovery
 
 enum store_event_kind { STORE_EVENT_INFO, STORE_EVENT_WARN, STORE_EVENT_FATAL };
 
+struct topic_setting;
 struct store_options {        // zero means the default
     struct fs *fs;            // borrowed until store_close; required
     struct clock *clock;      // borrowed; default clock_real
@@ -52,6 +53,9 @@ struct store_options {        // zero means the default
     uint64_t quarantine_bytes;// 64 MiB: what recovery cut is kept up to here, oldest go
     uint64_t queue_bytes;     // 64 MiB of commits waiting; store_commit blocks (or ERR_AGAIN) past it
     int64_t checkpoint_ms;    // 1000 after the last change when idle; also when half the journal is used
+    // What topics that say nothing get instead of the settings' own defaults. Borrowed until store_close. Changing them changes every such topic.
+    const struct topic_setting *topic_defaults;
+    size_t topic_default_count;
     bool cleaner_off;         // tests: no retention, no rewriting
     uint32_t open_files;      // segment files kept open; half of RLIMIT_NOFILE, at most 4096
     // What happened, one line of text each; from any thread. May be NULL.
