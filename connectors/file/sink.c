@@ -112,7 +112,7 @@ int sink_check(struct cn_host *h) {
     if (mark) *mark = '\0';
     for (char *slash; (slash = strrchr(path, '/'));) {
         slash[slash == path] = '\0';
-        if (access(path, W_OK | X_OK) == 0) return 0;
+        if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0) return 0;
         if (errno != ENOENT) return output_fail(h, "write into", path, errno);
         if (slash == path) break;
     }

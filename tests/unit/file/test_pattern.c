@@ -20,9 +20,11 @@ static struct patterns patterns_of(const char **include, uint32_t n, const char 
     return (struct patterns){.include = {n, include}, .exclude = {m, exclude}};
 }
 
-static char *below(const char *rest) {
-    char *p;
-    assert_true(asprintf(&p, "%s%s", root, rest) > 0);
+static const char *below(const char *rest) {
+    static char paths[16][512];
+    static unsigned next;
+    char *p = paths[next++ % 16];
+    snprintf(p, sizeof paths[0], "%s%s", root, rest);
     return p;
 }
 

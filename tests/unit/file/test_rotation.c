@@ -34,7 +34,7 @@ TEST(rotation_faster_than_reading_loses_nothing) {
         char line[16];
         snprintf(line, sizeof line, "%d\n", i);
         for (int k = 12; k > 0; k--) {
-            char from[16], to[16];
+            char from[32], to[32];
             snprintf(from, sizeof from, k > 1 ? "app.log.%d" : "app.log", k - 1);
             snprintf(to, sizeof to, "app.log.%d", k);
             if (access(file_path(&t, from), F_OK) == 0) file_rename(&t, from, to);
@@ -58,7 +58,7 @@ TEST(a_pattern_that_matches_rotated_names_reads_nothing_twice) {
         file_append(&t, "app.log", line);
         tailing_drain(&t, QUIET_MS);
         for (int k = 5; k > 0; k--) {
-            char from[16], to[16];
+            char from[32], to[32];
             snprintf(from, sizeof from, k > 1 ? "app.log.%d" : "app.log", k - 1);
             snprintf(to, sizeof to, "app.log.%d", k);
             if (access(file_path(&t, from), F_OK) == 0) file_rename(&t, from, to);
@@ -283,7 +283,7 @@ static unsigned dice(struct world *w, unsigned n) { return (unsigned)(test_rando
 
 static void shift_generations(struct world *w) {
     for (int k = 40; k > 1; k--) {
-        char from[24], to[24];
+        char from[32], to[32];
         snprintf(from, sizeof from, "app.log.%d", k - 1);
         snprintf(to, sizeof to, "app.log.%d", k);
         if (access(file_path(&w->t, from), F_OK) == 0) file_rename(&w->t, from, to);
@@ -351,8 +351,8 @@ static void live(const char *pattern, bool copytruncate, bool restarts, unsigned
     }
 }
 
-TEST(random_renames_repeat_and_lose_no_line) { live("app.log", false, false, 30); }
-TEST(random_renames_and_restarts_with_a_pattern_for_all_generations) { live("app.log*", false, true, 30); }
-TEST(random_copytruncates_repeat_and_lose_no_line) { live("app.log", true, false, 30); }
-TEST(random_copytruncates_with_a_pattern_that_matches_the_copies) { live("app.log*", true, false, 30); }
-TEST(random_copytruncates_and_restarts) { live("app.log*", true, true, 50); }
+TEST(random_renames_repeat_and_lose_no_line) { live("app.log", false, false, 12); }
+TEST(random_renames_and_restarts_with_a_pattern_for_all_generations) { live("app.log*", false, true, 12); }
+TEST(random_copytruncates_repeat_and_lose_no_line) { live("app.log", true, false, 12); }
+TEST(random_copytruncates_with_a_pattern_that_matches_the_copies) { live("app.log*", true, false, 12); }
+TEST(random_copytruncates_and_restarts) { live("app.log*", true, true, 20); }

@@ -238,7 +238,7 @@ TEST(a_link_that_is_pointed_elsewhere_is_followed_and_the_old_target_read_to_its
 
 TEST(more_files_than_may_be_open_are_all_read) {
     struct tailing t = tailing_start("*.log", OPTIONS("max.open.files=2"));
-    char name[16], line[16];
+    char name[32], line[32];
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < 7; i++) {
             snprintf(name, sizeof name, "%d.log", i);
