@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// Retention by time, size and log start; who is waited for; compaction's swap.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fixture.h"
+
+static struct clock_manual manual;
+#define HOUR (3600 * INT64_C(1000000000))
+
+// The clock stands where the fixture's records are dated.
+static struct store *open_at_record_time(struct fs *fs) {
+    struct store_options o = fixture_options(fs);
+    struct store *s;
+    struct err err;
+    clock_manual_init(&manual, 1700000000000000);
+    o.clock = &manual.clock;
+    assert_ok(store_open(&o, &s, &err), err);
+    return s;
+}
+
+static void clean(struct store *s) {
+    struct err err;
+    assert_ok(store_clean(s, &err), err);
+}
+
+static bool is_there(struct fs *fs, const char *path) {
+    struct fs_stat st;
+    return !fs->ops->stat(fs, path, &st, NULL);
+}
+
+TEST(segments_go_when_they_are_older_than_retention_ms_the_active_one_too) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = open_at_record_time(fs);
+    struct err err;
+    fixture_topic(s, "t", 1, "segment.bytes", "300");
+    struct topic_setting hours = {"retention.ms", "7200000"};
+    assert_ok(store_topic_configure(s, "t", &hours, 1, &err), err);
+    fixture_fill(s, "t", 0, 20, 10);
+    clock_manual_advance(&manual, HOUR);
+    clean(s);
+    assert_int_equal(fixture_offsets(s, "t", 0).log_start, 0);
+    clock_manual_advance(&manual, 2 * HOUR);
+    clean(s);
+    struct partition_offsets o = fixture_offsets(s, "t", 0);
+    assert_int_equal(o.log_start, 20);
+    assert_int_equal(o.high_watermark, 20);
+    assert_int_equal(o.segments, 1);
+    assert_int_equal(o.bytes, 0);
+    assert_false(is_there(fs, "t-0/00000000000000000000.log"));
+    assert_true(is_there(fs, "t-0/00000000000000000020.log"));
+    assert_int_equal(fixture_put(s, "t", 0, "goes on", &err), 20);
+    s = fixture_reopen(s, &fs);
+    assert_string_equal(fixture_log(s, "t", 0, READ_UNCOMMITTED), "20:goes on");
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(the_oldest_segments_go_when_there_are_more_bytes_than_retention_bytes) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = open_at_record_time(fs);
+    struct err err;
+    fixture_topic(s, "t", 1, "segment.bytes", "300");
+    struct topic_setting bytes = {"retention.bytes", "1000"};
+    assert_ok(store_topic_configure(s, "t", &bytes, 1, &err), err);
+    fixture_fill(s, "t", 0, 40, 10);
+    clean(s);
+    struct partition_offsets o = fixture_offsets(s, "t", 0);
+    assert_true(o.bytes >= 1000 && o.bytes < 1300);
+    assert_true(o.log_start > 0);
+    assert_has(fixture_log(s, "t", 0, READ_UNCOMMITTED), "39:39");
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(a_record_dated_1970_or_2099_neither_vanishes_nor_stays_for_ever) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = open_at_record_time(fs);
+    struct err err;
+    static const int64_t dates[] = {0, 4070908800000};
+    fixture_topic(s, "t", 1, "retention.ms", "7200000");
+    struct topic *t = topic_get(s, "t");
+    for (int i = 0; i < 2; i++) {
+        struct batch_builder b;
+        struct buf out = {0};
+        batch_begin(&b, &out, CODEC_NONE);
+        batch_add(&b, dates[i], (struct str){NULL, 0}, STR("x"), NULL, 0);
+        assert_ok(batch_end(&b, &err), err);
+        struct commit *c = commit_new(s);
+        assert_ok(commit_append(c, topic_partition(t, 0), &out, true, &err), err);
+        assert_ok(store_commit_wait(s, c, NULL, &err), err);
+        clean(s);
+        assert_int_equal(fixture_offsets(s, "t", 0).log_start, i);
+        for (int round = 0; round < 2; round++) { // its segment ends in the first, and counts from there
+            clock_manual_advance(&manual, 3 * HOUR);
+            clean(s);
+        }
+        assert_int_equal(fixture_offsets(s, "t", 0).log_start, i + 1);
+    }
+    topic_unref(t);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+struct lost { char holder[32]; int64_t first, last; int calls; };
+static void note_lost(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last) {
+    struct lost *l = arg;
+    snprintf(l->holder, sizeof(l->holder), "%s", holder);
+    l->first = first, l->last = last, l->calls++;
+}
+
+TEST(time_waits_for_who_still_has_to_read_and_bytes_do_not_and_say_what_was_lost) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = open_at_record_time(fs);
+    struct err err;
+    struct lost lost = {0};
+    store_on_lost(s, note_lost, &lost);
+    fixture_topic(s, "t", 1, "segment.bytes", "300");
+    struct topic_setting hours = {"retention.ms", "7200000"};
+    assert_ok(store_topic_configure(s, "t", &hours, 1, &err), err);
+    fixture_fill(s, "t", 0, 20, 10);
+    struct topic *t = topic_get(s, "t");
+    struct partition *p = topic_partition(t, 0);
+    partition_hold(p, "sink-a", 7);
+    partition_hold(p, "sink-b", 100);
+    clock_manual_advance(&manual, 5 * HOUR);
+    clean(s);
+    int64_t start = fixture_offsets(s, "t", 0).log_start;
+    assert_true(start > 0 && start <= 7);
+    assert_int_equal(lost.calls, 0);
+    struct topic_setting bytes = {"retention.bytes", "600"};
+    assert_ok(store_topic_configure(s, "t", &bytes, 1, &err), err);
+    clean(s);
+    start = fixture_offsets(s, "t", 0).log_start;
+    assert_true(start > 7);
+    assert_int_equal(lost.calls, 1);
+    assert_string_equal(lost.holder, "sink-a");
+    assert_int_equal(lost.first, 7);
+    assert_int_equal(lost.last, start - 1);
+    partition_hold(p, "sink-a", INT64_MAX);
+    clean(s);
+    assert_int_equal(fixture_offsets(s, "t", 0).log_start, 20);
+    topic_unref(t);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(a_reader_in_a_segment_that_goes_reads_on) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = open_at_record_time(fs);
+    struct err err;
+    fixture_topic(s, "t", 1, "segment.bytes", "300");
+    fixture_fill(s, "t", 0, 20, 10);
+    struct topic *t = topic_get(s, "t");
+    struct partition *p = topic_partition(t, 0);
+    assert_ok(partition_delete_before(p, 15, &err), err);
+    clean(s);
+    assert_int_equal(fixture_offsets(s, "t", 0).log_start, 15);
+    assert_false(is_there(fs, "t-0/00000000000000000000.log"));
+    assert_has(fixture_log(s, "t", 0, READ_UNCOMMITTED), "15:15");
+    topic_unref(t);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+static void put_key(struct store *s, const char *key, const char *value) {
+    struct batch_builder b;
+    struct buf out = {0};
+    struct err err;
+    struct topic *t = topic_get(s, "t");
+    batch_begin(&b, &out, CODEC_NONE);
+    batch_add(&b, 1700000000000, str_of(key), value ? str_of(value) : (struct str){NULL, 0}, NULL, 0);
+    assert_ok(batch_end(&b, &err), err);
+    struct commit *c = commit_new(s);
+    assert_ok(commit_append(c, topic_partition(t, 0), &out, true, &err), err);
+    assert_ok(store_commit_wait(s, c, NULL, &err), err);
+    topic_unref(t);
+}
+
+TEST(a_compacted_topic_keeps_the_latest_of_each_key_and_stays_small) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = open_at_record_time(fs);
+    struct err err;
+    char key[8], value[24];
+    fixture_topic(s, "t", 1, "cleanup.policy", "compact");
+    struct topic_setting small[] = {{"segment.bytes", "1000"}, {"min.cleanable.dirty.ratio", "0.3"}};
+    assert_ok(store_topic_configure(s, "t", small, 2, &err), err);
+    for (int i = 0; i < 3000; i++) {
+        snprintf(key, sizeof(key), "k%d", i % 7);
+        snprintf(value, sizeof(value), "value-%d", i);
+        put_key(s, key, value);
+        if (i % 100 == 99) clean(s);
+    }
+    struct partition_offsets o = fixture_offsets(s, "t", 0);
+    assert_int_equal(o.log_start, 0);
+    assert_int_equal(o.high_watermark, 3000);
+    assert_true(o.bytes < 6000);
+    for (int round = 0; round < 2; round++) {
+        const char *log = fixture_log(s, "t", 0, READ_UNCOMMITTED);
+        for (int i = 2993; i < 3000; i++) {
+            snprintf(value, sizeof(value), "%d:value-%d", i, i);
+            assert_has(log, value);
+        }
+        fixture_close(s);
+        struct fs *copy = fs_mem_clone(fs);
+        fs_close(fs);
+        s = open_at_record_time(fs = copy);
+    }
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(a_tombstone_goes_after_its_time) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = open_at_record_time(fs);
+    struct err err;
+    fixture_topic(s, "t", 1, "cleanup.policy", "compact");
+    struct topic_setting small[] = {{"segment.bytes", "200"}, {"min.cleanable.dirty.ratio", "0"}, {"delete.retention.ms", "3600000"}};
+    assert_ok(store_topic_configure(s, "t", small, 3, &err), err);
+    put_key(s, "gone", "x");
+    put_key(s, "gone", NULL);
+    for (int i = 0; i < 6; i++) put_key(s, "other", "some value to fill it up");
+    clean(s);
+    assert_has(fixture_log(s, "t", 0, READ_UNCOMMITTED), "1:");
+    assert_null(strstr(fixture_log(s, "t", 0, READ_UNCOMMITTED), "0:x"));
+    clock_manual_advance(&manual, 2 * HOUR);
+    clean(s);
+    assert_null(strstr(fixture_log(s, "t", 0, READ_UNCOMMITTED), "1: "));
+    fixture_close(s);
+    fs_close(fs);
+}
