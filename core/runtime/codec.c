@@ -113,7 +113,12 @@ void codec_leave(struct codec *c) {
 
 static int converter_failed(struct converter *c, const char *what, struct failure *f) {
     failure_plugin(f, &c->instance, what);
-    return failure_wrap(f, "%s %s", c->setup->alias, c->setup->component->name);
+    return failure_wrap(f, "%s", c->setup->alias); // its own text begins with the component's name
+}
+
+const char *codec_component(const struct codec *c, enum error_stage stage) {
+    if (stage == STAGE_KEY_CONVERTER) return c->key.setup->component->name;
+    return stage == STAGE_VALUE_CONVERTER ? c->value.setup->component->name : "headers";
 }
 
 static int encode_value(struct converter *c, const struct cn_batch *b, const struct cn_text *topic, const struct cn_cell *v, uint16_t schema,

@@ -33,5 +33,7 @@ int codec_encode(struct codec *c, const struct cn_batch *b, uint32_t record, str
 void codec_encode_plain(struct codec *c, const struct cn_batch *b, uint32_t record, struct backend_record *ret);
 // Appends a consumed record to the batch; the record is there (with null key and value) also when it could not be converted.
 int codec_decode(struct codec *c, struct cn_batch *b, const struct consumed *r, enum error_stage *stage, struct failure *f) MUST_USE;
+// Who failed at the stage: "json". The failure's text names it already.
+const char *codec_component(const struct codec *c, enum error_stage stage);
 
 #endif

@@ -11,6 +11,8 @@ const char *error_stage_name(enum error_stage s) {
     return names[s];
 }
 
+bool error_stage_converts(enum error_stage s) { return s == STAGE_KEY_CONVERTER || s == STAGE_VALUE_CONVERTER || s == STAGE_HEADER_CONVERTER; }
+
 int failure_set(struct failure *f, enum cn_fail_class c, const char *hint, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);

@@ -21,6 +21,8 @@ enum error_stage {
     STAGE_KAFKA_CONSUME,
 };
 const char *error_stage_name(enum error_stage s); // "TASK_POLL"
+// The component was a converter: its failures' texts name it.
+bool error_stage_converts(enum error_stage s);
 
 struct failure {
     enum cn_fail_class fail_class;

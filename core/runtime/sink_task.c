@@ -100,6 +100,7 @@ struct sink {
 
     int64_t called_ms, full_since_ms, looked_ms;
     bool settled_any;           // a verdict came since the last commit
+    bool delivered;             // a record was settled OK
     bool broken;                // the plugin failed: it settles nothing of what it holds any more
     bool paused;
 };
@@ -198,8 +199,9 @@ static int record_failed(struct sink *s, struct part *p, int64_t offset, enum er
     metric_add(&s->run->metrics[MS_RECORD_FAILURES], 1);
     if (s->options->errors_tolerance == TOLERATE_NONE) {
         if (was_put) settled_mark(&p->settled, offset, offset, SETTLE_RETRY, NULL); // it is not waited for
-        failure_set(f, CN_FAIL_RECORD, *why->hint ? why->hint : "errors.tolerance: all sends such records to the dead-letter topic", "record %s: %s: %s", name, component, why->text);
-        return -1;
+        failure_set(f, CN_FAIL_RECORD, *why->hint ? why->hint : "errors.tolerance: all sends such records to the dead-letter topic", "%s", why->text);
+        if (!error_stage_converts(stage)) failure_wrap(f, "%s", component);
+        return failure_wrap(f, "record %s", name);
     }
     _cleanup_free_ char *packed = cause_pack(stage, component, stage == STAGE_TASK_PUT ? "rejected" : fail_class_name(why->fail_class), why->text, why->hint);
     if (was_put) settled_mark(&p->settled, offset, offset, SETTLE_DEAD, packed);
@@ -283,7 +285,11 @@ static int take_verdict(struct sink *s, const struct verdict *v, struct failure 
     struct part *p = part_find(s, v->topic, v->partition);
     if (!p || v->last < v->first) return 0; // of a partition that was revoked
     switch (v->kind) {
-    case CN_OK: settled_mark(&p->settled, v->first, v->last, SETTLE_OK, NULL); return 0;
+    case CN_OK:
+        settled_mark(&p->settled, v->first, v->last, SETTLE_OK, NULL);
+        if (!s->delivered) run_succeeded(s->run); // not already when it is open: many sinks connect with the first record
+        s->delivered = true;
+        return 0;
     case CN_RETRY: return take_retry(s, p, v, f);
     case CN_REJECT: return take_reject(s, p, v, f);
     default: return failure_set(f, CN_FAIL_BUG, NULL, "verdict %d of %s is unknown", v->kind, s->run->def->component->name);
@@ -596,7 +602,7 @@ static int build_one(struct sink *s, struct cn_batch *b, const struct consumed *
         return -1;
     }
     cn_record_at(b, cn_count(b) - 1)->flags |= CN_RECORD_DROPPED;
-    if (why.fail_class == CN_FAIL_RECORD) return record_failed(s, p, r->offset, stage, error_stage_name(stage), &why, true, f);
+    if (why.fail_class == CN_FAIL_RECORD) return record_failed(s, p, r->offset, stage, codec_component(s->codec, stage), &why, true, f);
     *f = why;
     return -1;
 }

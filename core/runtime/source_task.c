@@ -288,10 +288,11 @@ static int record_failed(struct source *s, struct cn_batch *b, uint32_t record, 
     char name[300];
     const struct cn_text *topic = cn_topic_at(b, cn_record_at(b, record)->topic);
     snprintf(name, sizeof(name), "%u of %u for topic %.*s", record + 1, cn_count(b), (int)(topic->n < 249 ? topic->n : 249), cn_bytes_at(b, topic->at));
-    if (f->fail_class != CN_FAIL_RECORD) return failure_wrap(f, "record %s: %s", name, component);
+    bool named = error_stage_converts(stage);
+    if (f->fail_class != CN_FAIL_RECORD) return failure_wrap(f, "record %s%s%s", name, named ? "" : ": ", named ? "" : component);
     run_error(s->run, f, stage, name);
     metric_add(&s->run->metrics[M_RECORD_FAILURES], 1);
-    if (s->options->errors_tolerance == TOLERATE_NONE) return failure_wrap(f, "record %s: %s", name, component);
+    if (s->options->errors_tolerance == TOLERATE_NONE) return failure_wrap(f, "record %s%s%s", name, named ? "" : ": ", named ? "" : component);
     if (bury(s, b, record, stage, component, f) != 0) return -1;
     cn_record_at(b, record)->flags |= CN_RECORD_DROPPED;
     s->filling->records++;
@@ -361,7 +362,7 @@ static int encode(struct source *s, struct cn_batch *b, struct failure *f) {
             continue;
         }
         if (codec_encode(s->codec, b, i, &r, &stage, f) != 0) {
-            rc = record_failed(s, b, i, stage, error_stage_name(stage), f);
+            rc = record_failed(s, b, i, stage, codec_component(s->codec, stage), f);
         } else if (add_record(s, b, i, &r, now, f) != 0) {
             rc = record_failed(s, b, i, STAGE_KAFKA_PRODUCE, "the log", f);
         } else {
@@ -599,6 +600,7 @@ enum run_end source_run(struct run *r, struct failure *f) {
     enum run_end end = RUN_FAILED;
     if (open_parts(s, f) == 0) {
         run_opened(r);
+        run_succeeded(r);
         end = loop(s, f);
         // After a failure too: what is durable shall be known to the source before it closes.
         if (!run_lost(r)) drain(s, end == RUN_COMPLETED ? INT64_MAX : now_ms(s) + r->env->shutdown_ms);

@@ -33,7 +33,7 @@ struct task {
     pthread_cond_t changed;
     enum task_state state;
     bool restart, began;      // asked to start over; a run has begun since
-    bool succeeded;           // this start has been open once
+    bool succeeded;           // run_succeeded has been called in this start
     struct failure failure;
     bool blocked;
     char blocked_why[512];
@@ -84,7 +84,7 @@ static void unblock(struct task *t) {
 static void block(struct task *t, const char *why) {
     if (!t->blocked) t->blocked_since_ms = clock_wall_ms(t->env->clock);
     t->blocked = true;
-    snprintf(t->blocked_why, sizeof(t->blocked_why), "%s", why);
+    snprintf(t->blocked_why, sizeof(t->blocked_why), "%.*s", (int)sizeof(t->blocked_why) - 1, why);
 }
 
 // ── the policy ──
@@ -478,7 +478,6 @@ bool run_lost(const struct run *r) { return atomic_load(&r->task->abandoned); }
 void run_opened(struct run *r) {
     struct task *t = r->task;
     LOCK_SCOPE(&t->lock);
-    t->succeeded = true;
     t->failure = (struct failure){0};
     unblock(t);
     if (t->state != TASK_RUNNING) move(t, TASK_RUNNING);
@@ -496,6 +495,11 @@ void run_blocked(struct run *r, const char *why) {
     LOCK_SCOPE(&t->lock);
     if (why) block(t, why);
     else unblock(t);
+}
+
+void run_succeeded(struct run *r) {
+    LOCK_SCOPE(&r->task->lock);
+    r->task->succeeded = true;
 }
 
 void run_progressed(struct run *r) { backoff_reset(&r->task->backoff); }

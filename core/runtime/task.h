@@ -78,6 +78,7 @@ void run_enter(struct run *r, const char *op, int64_t budget_ms);
 bool run_leave(struct run *r);
 bool run_lost(const struct run *r);
 void run_opened(struct run *r);                    // the plugin is open: RUNNING
+void run_succeeded(struct run *r);                 // the other side let us in: a login that fails from now on is waited for
 void run_paused(struct run *r, bool paused);       // RUNNING ◄──► PAUSED
 void run_blocked(struct run *r, const char *why);  // shown in status until NULL; does not change the state
 void run_progressed(struct run *r);                // something became durable: the back-off starts over

@@ -22,6 +22,17 @@ static struct place place_of(const struct connector_config *c, const struct setu
     return part->at.line ? part->at : c->at;
 }
 
+// Whether the plugin saw the option with a reference in place of its value: then it can not know.
+static bool still_open(const struct setup_part *part, const char *option) {
+    const char *prefix = part->prefix ? part->prefix : "";
+    if (!option || !part->values) return false;
+    const struct cn_option_value *v = option_values_get(part->values, option + strlen(prefix));
+    if (v && v->text && interpolate_has_reference(str_of(v->text))) return true;
+    for (size_t i = 0; v && i < v->list.n; i++)
+        if (interpolate_has_reference(str_of(v->list.items[i]))) return true;
+    return false;
+}
+
 typedef int validate_fn(struct cn_host *h);
 
 static int ask(const struct connector_config *c, const struct setup_part *part, const char *op, validate_fn *fn, struct findings *f) {
@@ -44,8 +55,9 @@ static int ask(const struct connector_config *c, const struct setup_part *part, 
         const char *option;
         instance_failed(&i, op, &why);
         struct place at = place_of(c, part, why.text, &option);
-        findings_error(f, at, option, "%s: %s", c->name, why.text);
-        if (*why.hint) findings_hint(f, "%s", why.hint);
+        if (still_open(part, option)) r = 0;
+        if (r != 0) findings_error(f, at, option, "%s: %s", c->name, why.text);
+        if (r != 0 && *why.hint) findings_hint(f, "%s", why.hint);
     }
     instance_done(&i);
     return r == 0 ? 0 : -1;

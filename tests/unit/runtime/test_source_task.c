@@ -319,7 +319,7 @@ TEST(a_record_that_can_not_be_converted_stops_the_task_and_is_named) {
     source_script.bad_at = 55;
     fixture_run(f, count_yaml);
     eventually(status_has(f, "\"state\":\"FAILED\""));
-    assert_true(status_has(f, "record 6 of 10 for topic numbers: HEADER_CONVERTER"));
+    assert_true(status_has(f, "record 6 of 10 for topic numbers: a header can not be written as JSON"));
     assert_int_equal(source_script.committed, 50); // the batch it came in is not committed
     assert_counted(f, "numbers", 50);
     fixture_close(f);
