@@ -52,8 +52,11 @@ void datagram_ring_free(struct datagram_ring *r) {
     free(r);
 }
 
+// A datagram tells the count of when it was queued, which may be older than what was asked since.
 static void count_drops(struct datagram *d, uint32_t counter) {
-    d->dropped += (uint32_t)(counter - d->dropped_last);
+    int32_t more = (int32_t)(counter - d->dropped_last);
+    if (more <= 0) return;
+    d->dropped += more;
     d->dropped_last = counter;
 }
 
