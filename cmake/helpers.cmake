@@ -34,7 +34,7 @@ function(cn_plugin name)
   if(NOT CN_SANITIZE AND NOT CN_FUZZ)
     target_link_options(${name} PRIVATE -Wl,-z,defs)
   endif()
-  install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_PREFIX}/lib/connectd/plugins COMPONENT server)
+  install(TARGETS ${name} LIBRARY DESTINATION lib/connectd/plugins COMPONENT server)
 endfunction()
 
 # cn_test(NAME SOURCES … LIBS … [LABEL unit|conformance|crash|integration|golden] [TIMEOUT s]): a cmocka program run by ctest.
