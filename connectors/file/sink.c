@@ -353,6 +353,8 @@ static int64_t wall_ms(struct sink *s) { return s->host->ops->now_us(s->host) / 
 // What the put in work has appended so far is handed to the committer. 0, or -1 with errno.
 static int publish(struct sink *s, struct output *o) {
     if (output_write(o) != 0) return -1;
+    s->host->ops->metric(s->host, "written-records", CN_COUNTER, o->records - o->published.records);
+    s->host->ops->metric(s->host, "written-bytes", CN_COUNTER, o->tail);
     pthread_mutex_lock(&s->lock);
     output_publish(o);
     pthread_cond_signal(&s->work);
@@ -381,6 +383,7 @@ static int refuse(struct sink *s, struct output *o, int error) {
 static int turn_over(struct sink *s, struct output *o, bool moved, int *ret_error) {
     *ret_error = publish(s, o) != 0 ? errno : 0;
     if (*ret_error || drain(s) != 0) return -1;
+    if (!moved) s->host->ops->metric(s->host, "rolled-files", CN_COUNTER, 1);
     return moved ? output_replace(o) : output_roll(o);
 }
 
