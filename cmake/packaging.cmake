@@ -13,8 +13,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_HOMEPAGE "https://connectd.invalid")
 set(CPACK_DEBIAN_SERVER_PACKAGE_NAME connectd)
 set(CPACK_DEBIAN_SERVER_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_SERVER_DESCRIPTION "data integration daemon with a durable log inside
- Moves data: change data capture from PostgreSQL, syslog and files in;
+set(CPACK_DEBIAN_SERVER_DESCRIPTION "Moves data: change data capture from PostgreSQL, syslog and files in;
  HTTP and files out; a partitioned, durable log between them.")
 set(CPACK_DEBIAN_SERVER_PACKAGE_SUGGESTS "postgresql, connectd-dev")
 set(CPACK_DEBIAN_SERVER_PACKAGE_CONTROL_EXTRA
@@ -23,7 +22,6 @@ set(CPACK_DEBIAN_SERVER_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME connectd-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS "connectd (= ${PROJECT_VERSION}), pkg-config")
-set(CPACK_DEBIAN_DEV_DESCRIPTION "headers and SDK for connectd plugins
- The C ABI that sources, sinks, transforms and converters are written against,
+set(CPACK_DEBIAN_DEV_DESCRIPTION "Headers and SDK for plugins of connectd: the C ABI that sources, sinks, transforms and converters are written against,
  a host to test them with, examples and the manual.")
 include(CPack)

@@ -55,7 +55,7 @@ def libraries():
     for so in sorted(needed):
         if re.match(r'lib(c|m|gcc_s|asan|ubsan|tsan)\.so|ld-linux', so):
             continue
-        stem = re.sub(r'\.so\.?', '', so).lower()
+        stem = re.sub(r'\.so\.?', '', so).replace('libcrypto', 'libssl')  # one package has both
         names = [p for p in packages if p.replace('-', '') == stem.replace('-', '')]
         assert names, '%s is in none of %s' % (so, ' '.join(sorted(packages)))
 

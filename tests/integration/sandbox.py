@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The demo's two pipelines inside the unit file's sandbox, rebuilt without systemd: a mount namespace with a read-only system, private
 /tmp and /dev, no homes, a noexec state folder; no capabilities; the unit's system call filter; an ordinary user."""
@@ -15,6 +15,11 @@ from daemon import BUILD, SRC, Daemon, Postgres, Scratch, free_port, wait_until 
 
 UNIT = os.path.join(SRC, 'packaging/systemd/connectd.service')
 NOBODY = 65534
+FORBIDDEN = '''
+pipeline: forbidden
+sinks:
+  outside: {connector: file, topics: [logs], path: /etc/connectd-forbidden.jsonl}
+'''
 ENTER = '''set -eu
 root=$1; shift
 mount --make-rprivate /
@@ -42,6 +47,14 @@ class Target(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+
+def confined(pid):
+    """That the sandbox is one: the filter is on, no capability is left, no new privileges come."""
+    status = dict(line.split(':', 1) for line in open('/proc/%d/status' % pid))
+    want = {'Seccomp': '2', 'NoNewPrivs': '1', 'CapEff': '0' * 16, 'CapBnd': '0' * 16, 'Uid': '\t'.join([str(NOBODY)] * 4)}
+    for key, value in want.items():
+        assert status[key].strip() == value, '%s is %s' % (key, status[key].strip())
 
 
 def skip(why):
@@ -92,6 +105,7 @@ def main():
         out = scratch.file('data')
         env = {'DEMO_PG_HOST': '127.0.0.1', 'DEMO_PG_PORT': pg.port, 'DEMO_HTTP_PORT': str(port), 'DEMO_SYSLOG_PORT': str(syslog), 'DEMO_OUT': out}
         pipelines = {n: open(os.path.join(SRC, 'configs/demo/%s.yaml' % n)).read() for n in ('shop', 'logs')}
+        pipelines['forbidden'] = FORBIDDEN
         with scratch, Sandboxed(scratch, pipelines, env=env) as daemon:
             wait_until('the snapshot arrives', lambda: any('snapshot' in b for b in Target.got))
             pg.sql("insert into orders values (2, 'streamed')")
@@ -100,6 +114,12 @@ def main():
             wait_until('the change arrives', lambda: any('streamed' in b for b in Target.got))
             wait_until('the line arrives', lambda: os.path.exists(out + '/logs.jsonl') and 'from inside' in open(out + '/logs.jsonl').read())
             assert daemon.states()['shop-db'] == ['RUNNING']
+            # What the unit forbids fails by the name of the drop-in that opens it.
+            wait_until('the forbidden sink fails', lambda: daemon.states()['forbidden-outside'] == ['FAILED'])
+            said = daemon.run('status', 'forbidden-outside', check=False).stdout
+            assert 'connectd-forbidden.jsonl' in said and 'file-sink.conf' in said, said
+            assert not os.path.exists('/etc/connectd-forbidden.jsonl')
+            confined(daemon.process.pid)
     server.shutdown()
     print('both demo pipelines run inside the sandbox')
 
