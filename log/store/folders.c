@@ -150,6 +150,12 @@ static int set_aside(struct recovery *r, const char *folder, struct err *err) {
     return 0;
 }
 
+static bool is_of_grave(struct store *s, const char *folder) {
+    for (const struct grave *g = s->catalogue.graves; g; g = g->next)
+        if (folder_of_topic(s, folder, g->uuid)) return true;
+    return false;
+}
+
 // An unfinished creation leaves a folder without bytes; anything else is kept for its owner to look at.
 static int judge_folder(struct recovery *r, const char *name, struct err *err) {
     struct store *s = r->s;
@@ -157,6 +163,7 @@ static int judge_folder(struct recovery *r, const char *name, struct err *err) {
     struct fs_stat st;
     bool deleted = str_ends(str_of(name), STR("-delete"));
     if (!deleted && (!partition_suffix(str_of(name)) || is_known(s, name))) return 0;
+    if (!deleted) deleted = is_of_grave(s, name);
     if (s->fs->ops->stat(s->fs, name, &st, err)) return -1;
     if (!st.is_dir) return 0;
     if (!deleted && s->fs->ops->list(s->fs, name, add_bytes, &b, err)) return -1;
@@ -228,15 +235,6 @@ static int judge_files(struct recovery *r, struct partition *p, struct err *err)
     return failed;
 }
 
-static int bury_all(struct recovery *r, struct err *err) {
-    struct catalogue *c = &r->s->catalogue;
-    while (c->graves) {
-        if (folders_bury(r->s, c->graves, err)) return -1;
-        catalogue_bury(r->s, c->graves->topic);
-    }
-    return 0;
-}
-
 // A framed swap of which some files still have their temporary names.
 int recover_swaps(struct store *s, struct partition *p, struct err *err) {
     char folder[SEGMENT_PATH];
@@ -260,6 +258,7 @@ int recover_folders(struct recovery *r, struct err *err) {
         for (int32_t i = 0; i < t->count; i++)
             if (judge_files(r, topic_partition(t, i), err)) return -1;
     }
-    if (bury_all(r, err) || judge_folders(r, err)) return -1;
+    if (judge_folders(r, err)) return -1;
+    while (r->s->catalogue.graves) catalogue_bury(r->s, r->s->catalogue.graves->topic); // their folders went just now
     return r->s->fs->ops->sync_dir(r->s->fs, ".", err);
 }

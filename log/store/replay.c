@@ -48,6 +48,13 @@ static uint64_t known_size(const struct mend *m, const struct segment *g) {
     return g->size;
 }
 
+static int check_folder(struct mend *m) {
+    char folder[SEGMENT_PATH];
+    struct fs_stat st;
+    partition_folder(m->p, folder);
+    return m->s->fs->ops->stat(m->s->fs, folder, &st, NULL) ? (stop_partition(m, "its folder is missing"), -1) : 0;
+}
+
 static int check_files(struct mend *m) {
     for (size_t i = 0; i < m->p->seg_count; i++) {
         const struct segment *g = m->p->segs[i];
@@ -231,8 +238,8 @@ static int settle(struct mend *m, struct err *err) {
 }
 
 static int mend_partition(struct mend *m, struct err *err) {
-    if (recover_swaps(m->s, m->p, err)) return -1;
-    int failed = check_files(m) ? 1 : replay_all(m, err);
+    int failed = check_folder(m) ? 1 : recover_swaps(m->s, m->p, err);
+    if (!failed) failed = check_files(m) ? 1 : replay_all(m, err);
     if (failed < 0) return -1;
     if (failed) {
         rescue(m);
