@@ -277,6 +277,12 @@ static int take_reject(struct sink *s, struct part *p, const struct verdict *v, 
     return 0;
 }
 
+// The other side let us in. Not already when it is open: many sinks connect with the first record.
+static void delivered(struct sink *s) {
+    if (!s->delivered) run_succeeded(s->run);
+    s->delivered = true;
+}
+
 static int take_verdict(struct sink *s, const struct verdict *v, struct failure *f) {
     if (v->kind == CN_FATAL) {
         plugin_failed(s, "settle", f);
@@ -287,8 +293,7 @@ static int take_verdict(struct sink *s, const struct verdict *v, struct failure 
     switch (v->kind) {
     case CN_OK:
         settled_mark(&p->settled, v->first, v->last, SETTLE_OK, NULL);
-        if (!s->delivered) run_succeeded(s->run); // not already when it is open: many sinks connect with the first record
-        s->delivered = true;
+        delivered(s);
         return 0;
     case CN_RETRY: return take_retry(s, p, v, f);
     case CN_REJECT: return take_reject(s, p, v, f);
@@ -728,6 +733,7 @@ static int put(struct sink *s, struct cn_batch *b, struct failure *f) {
     case CN_PUT_OK:
         mark_batch(s, b, SETTLE_OK);
         s->settled_any = true;
+        delivered(s);
         return 0;
     case CN_PUT_LATER: return 0;
     case CN_PUT_FAILED: return put_failed(s, b, f);

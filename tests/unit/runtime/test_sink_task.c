@@ -296,6 +296,33 @@ TEST(a_put_that_fails_for_now_restarts_the_task_and_loses_nothing) {
     fixture_close(f);
 }
 
+TEST(a_login_refused_before_anything_was_delivered_fails_at_once) {
+    (void)state;
+    struct fixture fx, *f = &fx;
+    fixture_open(f);
+    sink_script.fail_put = CN_FAIL_AUTH;
+    fill(f, "numbers", 1, 0, 10, 10);
+    fixture_run(f, sink_yaml);
+    eventually(status_has(f, "\"state\":\"FAILED\""));
+    assert_int_equal(sink_script.opens, 1);
+    fixture_close(f);
+}
+
+TEST(a_login_refused_after_a_delivery_is_waited_for) {
+    (void)state;
+    struct fixture fx, *f = &fx;
+    fixture_open(f);
+    fill(f, "numbers", 1, 0, 10, 10);
+    fixture_run(f, sink_yaml);
+    eventually(group_offset(f, "connect-t-sink", "numbers") == 10);
+    sink_script.fail_put = CN_FAIL_AUTH;
+    fill(f, "numbers", 1, 10, 20, 10);
+    eventually(group_offset(f, "connect-t-sink", "numbers") == 20);
+    assert_int_equal(sink_script.opens, 2);
+    assert_delivered(20, true);
+    fixture_close(f);
+}
+
 TEST(the_sinks_own_offset_wins) {
     (void)state;
     struct fixture fx, *f = &fx;
