@@ -120,6 +120,21 @@ static int make_segment(struct store *s, struct partition *p, struct segment *ne
     return 0;
 }
 
+// What is known of producers where the segment begins, as Kafka keeps it beside one. Nothing of ours needs it: recovery has the checkpoint's.
+static void write_snapshot(struct store *s, const struct partition *p, int64_t base) {
+    struct buf text = {0};
+    char path[SEGMENT_PATH];
+    struct fs_file *f;
+    if (!p->producers || !producers_count(p->producers)) return;
+    producers_snapshot(p->producers, &text);
+    segment_path(p, base, ".snapshot", path);
+    if (!s->fs->ops->open(s->fs, path, FS_WRITE | FS_CREATE | FS_TRUNC, &f, NULL)) {
+        int failed = fs_pwrite(s->fs, f, text.p, text.n, 0, NULL);
+        if (s->fs->ops->close(f, NULL) || failed) s->fs->ops->unlink(s->fs, path, NULL);
+    }
+    buf_done(&text);
+}
+
 // The new segment's files are made and durable before any frame can name it.
 static int roll(struct group *g, struct partition *p, struct err *err) {
     struct store *s = g->s;
@@ -129,6 +144,7 @@ static int roll(struct group *g, struct partition *p, struct err *err) {
         segment_unref(&s->files, next);
         return -1;
     }
+    write_snapshot(s, p, next->base);
     struct step step = {.rolled = p, .next = next, .ended = p->tail.range};
     step.edit = (struct edit){.kind = EDIT_ROLL, .partition = p->id, .base = next->base, .size = p->tail.size, .time = g->now_ms};
     VEC_PUSH(g->steps, g->step_count, g->step_cap, step);
