@@ -41,6 +41,7 @@ TEST(files_start_change_and_go_one_by_one) {
     fixture_apply(f);
     assert_change(f, "a-source", WORKER_UNCHANGED);
     assert_change(f, "b-source", WORKER_UNCHANGED);
+    eventually(source_script.opens == 2);
     int opens = source_script.opens;
     file(f, "b", "other");
     file(f, "c", "tc");
