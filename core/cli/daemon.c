@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `connectd run`, the daemon's life: everything opened in order, served until a signal, closed in the opposite order.
 //
-//   connectd.yaml ► data folder ► log (recovery) ► plugins ► worker ► control socket ► pipelines ► READY=1
+//   connectd.yaml ► data folder ► log (recovery) and plugins ► worker ► control socket ► pipelines ► READY=1
 //   SIGHUP, `connectd reload`: pipelines again      SIGTERM, SIGINT: STOPPING=1, tasks drained, log closed
 //
 // What the control socket serves runs on its clients' threads (serve.h); this thread runs the loop.
@@ -195,12 +195,27 @@ static int say_plugin(void *arg, const struct plugin *p) {
     return 0;
 }
 
-static void open_plugins(struct daemon *d) {
-    size_t n = 0;
+static void *load_plugins(void *arg) {
+    struct daemon *d = arg;
     d->plugins = cmd_load_plugins(d->config);
+    return NULL;
+}
+
+// Plugins are tried and loaded while the log is recovered: neither needs the other.
+static int open_log_and_plugins(struct daemon *d, struct err *err) {
+    struct err unstarted;
+    pthread_t loader;
+    bool beside = thread_start(&loader, "plugins", load_plugins, d, &unstarted) == 0;
+    int rc = open_log(d, err);
+    if (beside) pthread_join(loader, NULL);
+    else load_plugins(d);
+    return rc;
+}
+
+static void say_plugins(struct daemon *d) {
+    size_t n = 0;
     plugins_each(d->plugins, say_plugin, &n);
     say(SAY_INFO, "%zu plugin%s loaded", n, n == 1 ? "" : "s");
-    d->sockets = sockets_new();
 }
 
 static int open_worker(struct daemon *d, struct err *err) {
@@ -264,8 +279,9 @@ static void apply(void *arg, struct worker_report *ret) {
     struct err err;
     LOCK_SCOPE(&d->reload);
     if (d->ready) notify_reloading();
-    if (list_files(d, &f, &err) != 0) say_err(SAY_ERROR, &err, "pipelines");
-    worker_apply(d->worker, (const char *const *)f.items, f.n, APPLY_MS, ret);
+    // A folder that can not be read is no reason to stop what it had.
+    if (list_files(d, &f, &err) == 0) worker_apply(d->worker, (const char *const *)f.items, f.n, APPLY_MS, ret);
+    else worker_report_refuse(ret, "pipelines", err.msg);
     for (size_t i = 0; i < f.n; i++) free(f.items[i]);
     free(f.items);
     d->ready = true;
@@ -359,8 +375,9 @@ static void on_status(void *arg) {
 static int open_all(struct daemon *d, struct err *err) {
     if (make_data_dir(d, err) != 0 || crash_setup(buf_cstr(&d->data), err) != 0) return -1;
     if (!(d->loop = loop_new(err)) || take_signals(d, err) != 0) return -1;
-    if (open_log(d, err) != 0) return -1;
-    open_plugins(d);
+    if (open_log_and_plugins(d, err) != 0) return -1;
+    say_plugins(d);
+    d->sockets = sockets_new();
     return open_worker(d, err) != 0 || open_control(d, err) != 0 ? -1 : 0;
 }
 

@@ -79,6 +79,7 @@ struct worker_report {
 // in status), at most deadline_ms. Always fills *ret.
 void worker_apply(struct worker *w, const char *const *paths, size_t n, int64_t deadline_ms, struct worker_report *ret);
 void worker_report_json(const struct worker_report *r, struct json_writer *w); // {"changes":[{"file","connector","change","detail"}],"refused"}
+void worker_report_refuse(struct worker_report *r, const char *file, const char *detail); // what could not even be read; says so in the log
 void worker_report_done(struct worker_report *r);
 const char *worker_change_name(enum worker_change_kind k); // "started"
 

@@ -43,6 +43,8 @@ static void add_change(struct worker_report *r, enum worker_change_kind kind, co
     while (str_split(&rest, '\n', &line)) say(SAY_ERROR, "  %.*s", STR_FMT(line));
 }
 
+void worker_report_refuse(struct worker_report *r, const char *file, const char *detail) { add_change(r, WORKER_REFUSED, file, NULL, xstrdup(detail)); }
+
 void worker_report_done(struct worker_report *r) {
     for (size_t i = 0; i < r->n; i++) {
         free(r->changes[i].file);
