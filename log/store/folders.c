@@ -197,12 +197,20 @@ static int judge_log(struct recovery *r, struct partition *p, int64_t base, stru
     return segment_unlink_files(s, p, base, err);
 }
 
+// A file listed before may have gone with another one of its segment.
+static int unlink_listed(struct store *s, const char *path, struct err *err) {
+    struct err why;
+    if (!s->fs->ops->unlink(s->fs, path, &why) || why.code == ERR_NOT_FOUND) return 0;
+    *err = why;
+    return -1;
+}
+
 // "<base>.<generation>.cleaned.<what>": of a compaction that was not framed, or that was and has been renamed by recover_swaps.
 static int judge_cleaned(struct recovery *r, struct partition *p, const char *name, struct err *err) {
     char path[2 * SEGMENT_PATH];
     partition_folder(p, path);
     snprintf(path + strlen(path), sizeof(path) - strlen(path), "/%s", name);
-    return r->s->fs->ops->unlink(r->s->fs, path, err);
+    return unlink_listed(r->s, path, err);
 }
 
 // A producer snapshot above the durable end tells of batches that are not there.
@@ -210,7 +218,7 @@ static int judge_snapshot(struct recovery *r, struct partition *p, int64_t offse
     char path[SEGMENT_PATH];
     if (offset <= p->hw) return 0;
     segment_path(p, offset, ".snapshot", path);
-    return r->s->fs->ops->unlink(r->s->fs, path, err);
+    return unlink_listed(r->s, path, err);
 }
 
 static int judge_file(struct recovery *r, struct partition *p, const char *name, struct err *err) {
@@ -220,8 +228,8 @@ static int judge_file(struct recovery *r, struct partition *p, const char *name,
     struct str suffix = str_from(s, 20);
     if (strstr(name, ".cleaned.")) return judge_cleaned(r, p, name, err);
     if (str_eqz(suffix, ".snapshot")) return judge_snapshot(r, p, number, err);
-    if (str_eqz(suffix, ".log") && !has_segment(p, number)) return judge_log(r, p, number, err);
-    return 0;
+    bool of_segment = str_eqz(suffix, ".log") || str_eqz(suffix, ".index") || str_eqz(suffix, ".timeindex") || str_eqz(suffix, ".txnindex");
+    return of_segment && !has_segment(p, number) ? judge_log(r, p, number, err) : 0;
 }
 
 static int judge_files(struct recovery *r, struct partition *p, struct err *err) {
