@@ -26,6 +26,22 @@ TEST(a_renamed_file_is_read_to_its_end_before_the_new_one) {
     tailing_end(&t);
 }
 
+TEST(the_old_generation_comes_first_however_much_of_it_is_unread) {
+    struct tailing t = tailing_start("app.log", OPTIONS("batch.size=1000"));
+    char block[20000];
+    file_append(&t, "app.log", "1\n");
+    tailing_drain(&t, QUIET_MS);
+    size_t n = 0;
+    for (int i = 0; i < 4000; i++) n += (size_t)snprintf(block + n, sizeof block - n, "old\n");
+    for (int i = 0; i < 25; i++) file_append(&t, "app.log", block);
+    file_rename(&t, "app.log", "app.log.1");
+    file_append(&t, "app.log", "new\n");
+    tailing_drain(&t, 100);
+    assert_int_equal(t.kept_count, 1 + 25 * 4000 + 1);
+    assert_string_equal(t.kept[t.kept_count - 1], "new");
+    tailing_end(&t);
+}
+
 TEST(rotation_faster_than_reading_loses_nothing) {
     struct tailing t = tailing_start("app.log", NULL);
     file_append(&t, "app.log", "1\n");
