@@ -12,6 +12,7 @@ int command_reload(const struct args *a);
 int command_status(const struct args *a);
 int command_target(const struct args *a); // pause, resume, stop, restart
 int command_plugins(const struct args *a);
+int command_plugins_show(const struct args *a);
 int command_plugins_check(const struct args *a);
 int command_plugins_new(const struct args *a);
 int command_plugins_run(const struct args *a);

@@ -10,6 +10,7 @@
 #include "cli/cmd.h"
 #include "cli/control.h"
 #include "cli/term.h"
+#include "config/options.h"
 #include "plugin/commands.h"
 
 // ── the list ──
@@ -80,6 +81,55 @@ int command_plugins(const struct args *a) {
         code = client_run(&c, show_plugins, &s);
     }
     return code ? code : s.faulty ? EXIT_FAILED : EXIT_OK;
+}
+
+// ── one component ──
+
+static const struct { enum cn_kind kind; const char *name; } kinds[] = {
+    {CN_SOURCE, "source"}, {CN_SINK, "sink"}, {CN_TRANSFORM, "transform"}, {CN_PREDICATE, "predicate"}, {CN_CONVERTER, "converter"},
+};
+
+static void show_component(const struct args *a, const char *kind, const struct component *c) {
+    struct buf out = {0};
+    struct option_scope scope = {.prefix = "", .rows = c->options, .n = c->option_count, .owner = c->name};
+    struct json_writer w = json_to(&out);
+    if (arg_flag(a, "json")) {
+        json_object(&w);
+        json_kz(&w, "name", c->name);
+        json_kz(&w, "kind", kind);
+        json_kz(&w, "summary", c->summary);
+        json_key(&w, STR("options"));
+        options_config_keys(&scope, &w);
+        json_object_end(&w);
+        buf_u8(&out, '\n');
+    } else {
+        options_help(&scope, arg_flag(a, "advanced"), &out);
+        printf("%s %s: %s\n\n", kind, c->name, c->summary);
+    }
+    fwrite(out.p, 1, out.n, stdout);
+    buf_done(&out);
+}
+
+int command_plugins_show(const struct args *a) {
+    struct worker_config *c;
+    struct err err, unknown = {0}; // of the kinds that do not have it, the one that knows a name like it
+    int code = cmd_load_config(a, &c);
+    if (code) return code;
+    struct plugins *p = cmd_load_plugins(c);
+    unsigned found = 0;
+    for (size_t i = 0; i < countof(kinds); i++) {
+        const struct component *x;
+        if (plugins_find(p, kinds[i].kind, a->words[0], &x, &err) != 0) {
+            if (!i || (strstr(err.hint, "did you mean") && !strstr(unknown.hint, "did you mean"))) unknown = err;
+            continue;
+        }
+        if (found++ && !arg_flag(a, "json")) putchar('\n');
+        show_component(a, kinds[i].name, x);
+    }
+    if (!found) term_error(arg_flag(a, "json"), &unknown);
+    plugins_free(p);
+    worker_config_free(c);
+    return found ? EXIT_OK : EXIT_FAILED;
 }
 
 int command_plugins_forgive(const struct args *a) {

@@ -41,6 +41,11 @@ static const struct cli_option status_options[] = {
 };
 static const struct cli_option restart_options[] = {{"only-failed", 0, NULL, "only tasks that have failed", 0}};
 static const struct cli_option plugins_options[] = {CONFIG, PLUGIN_PATH};
+static const struct cli_option plugins_show_options[] = {
+    CONFIG,
+    PLUGIN_PATH,
+    {"advanced", 'a', NULL, "also the options that are seldom needed", 0},
+};
 static const struct cli_option plugins_check_options[] = {
     {"option", 'o', "KEY=VALUE", "an option of the connector under test", CLI_REPEAT},
     {"component", 0, "NAME", "only this one of the plugin", 0},
@@ -114,6 +119,8 @@ const struct command commands[] = {
     {"plugins", "", 0, 0, "the plugins there are, and what they offer",
      "Of the running daemon where there is one and no --plugin-path is given; else of the folders. \"changed\": the file on disk is\n"
      "not the one that runs; it is used after a restart.", ROWS(plugins_options), "1 one of them is faulty", NULL, NULL, command_plugins},
+    {"plugins show", "NAME", 1, 1, "the options of a connector, transform, predicate or converter", "Reads the plugin folders; no daemon is needed.",
+     ROWS(plugins_show_options), "1 there is none of that name", "connectd plugins show http-sink", NULL, command_plugins_show},
     {"plugins check", "FILE.so", 1, 1, "run the conformance suite over a plugin", "The plugin runs in a child process, its batches in shared memory.",
      ROWS(plugins_check_options), "1 it breaks a rule", "connectd plugins check ./hello.so", "file", command_plugins_check},
     {"plugins new", "NAME", 1, 1, "write a new plugin: source, test and pipeline", NULL, ROWS(plugins_new_options), "1 failed",

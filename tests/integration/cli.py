@@ -9,7 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../lib'))
-from daemon import CONNECTD, Daemon, Scratch, wait_until  # noqa: E402
+from daemon import BUILD, CONNECTD, Daemon, Scratch, wait_until  # noqa: E402
 
 PIPELINE = '''
 pipeline: %s
@@ -61,6 +61,9 @@ def looking(daemon, files):
     same('high watermark', daemon.json('topics', 'lines.a')['partitions'][0]['high_watermark'], 2)
     same('versions agree', daemon.json('version')['version'], daemon.status()['version'])
     kinds = {p['name']: p['status'] for p in daemon.json('plugins')}
+    for text in ('batch.max.records', 'Authentication', 'sink http-sink'):
+        assert text in daemon.run('plugins', 'show', 'http-sink', '--plugin-path', os.path.join(BUILD, 'plugins')).stdout, text
+    fails(daemon, 1, 'did you mean', 'plugins', 'show', 'sylog', '--plugin-path', os.path.join(BUILD, 'plugins'))
     same('plugins', (kinds['file'], kinds['converters']), ('loaded', 'built in'))
 
 
