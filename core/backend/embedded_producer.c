@@ -18,6 +18,7 @@
 
 enum {
     PIECE_BYTES = 1 << 20,    // a batch is closed past this: readers take whole batches
+    PIECE_FIRST = 4096,       // of a partition's first batch, at least
     SPILL_BYTES = 8 << 20,    // of a transaction, gathered into one commit
     RECORD_OVERHEAD = 64,     // of a record's frame, at most
     AGAIN_MS = 500,           // between attempts to go on with a transaction that the log refused
@@ -32,6 +33,7 @@ struct target { // a partition touched by the open commit
     struct partition *partition;
     struct piece *first, *last;
     struct target *next; // of those in the open commit
+    size_t usual;        // bytes of its last batch: what the next one begins with
 };
 struct out_topic {
     struct topic *topic;
@@ -195,12 +197,19 @@ static struct target *target_of(struct embedded_producer *p, struct out_topic *o
     return t;
 }
 
+// As large as the last one was and a bit, so that a busy partition's batches neither grow by copying nor hold twice their bytes.
+static void reserve_piece(struct piece *piece, const struct target *t, size_t record) {
+    size_t n = record + BATCH_MAX_OVERHEAD, usual = t->usual + t->usual / 16;
+    buf_reserve(&piece->bytes, usual > n ? usual : n > PIECE_FIRST ? n : PIECE_FIRST);
+}
+
 static struct piece *piece_for(struct target *t, const struct out_topic *o, size_t record) {
     struct piece *last = t->last;
     size_t have = last ? batch_builder_bytes(&last->builder) : 0;
     if (last && have < PIECE_BYTES && (int64_t)(have + record) <= o->max_bytes) return last;
+    if (last) t->usual = PIECE_BYTES;
     struct piece *fresh = xcalloc(1, sizeof(*fresh));
-    buf_reserve(&fresh->bytes, record + BATCH_MAX_OVERHEAD < 4096 ? 4096 : record + BATCH_MAX_OVERHEAD);
+    reserve_piece(fresh, t, record);
     batch_begin(&fresh->builder, &fresh->bytes, o->codec);
     if (last) last->next = fresh;
     else t->first = fresh;
@@ -320,6 +329,7 @@ void embedded_retry(struct producer *producer) {
 static int append_piece(struct embedded_producer *p, struct commit *c, struct target *t, struct piece *piece, bool in_txn, struct err *err) {
     if (in_txn) txn_stamp(p->txn, &piece->builder, t->partition);
     if (batch_end(&piece->builder, err) != 0) return -1;
+    t->usual = piece->bytes.n < PIECE_BYTES ? piece->bytes.n : PIECE_BYTES;
     return in_txn ? txn_append(p->txn, c, t->partition, &piece->bytes, err) : commit_append(c, t->partition, &piece->bytes, true, err);
 }
 
