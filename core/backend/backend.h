@@ -25,6 +25,7 @@ struct backend_record {
     struct str key, value;         // p NULL = null
     const struct backend_header *headers;
     uint32_t header_count;
+    bool value_disposable;         // a large value's memory may be given back (zeroed) while it is copied
 };
 
 // Group offsets that become durable with a commit.

@@ -11,6 +11,8 @@
 #include "embedded_int.h"
 
 #include <assert.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/thread.h"
@@ -21,6 +23,7 @@ enum {
     PIECE_FIRST = 4096,       // of a partition's first batch, at least
     SPILL_BYTES = 8 << 20,    // of a transaction, gathered into one commit
     RECORD_OVERHEAD = 64,     // of a record's frame, at most
+    GIVE_BACK = 1 << 20,      // of a large value, copied at a time
     AGAIN_MS = 500,           // between attempts to go on with a transaction that the log refused
 };
 
@@ -65,6 +68,7 @@ struct embedded_producer {
     struct out_topic *last;   // of the record added last
     struct target *targets;   // of the open commit
     size_t bytes;             // in pieces
+    size_t spilled;           // of the open commit
     bool in_txn;              // the open commit has been spilled
     struct err broken;        // code not NONE: finished for good
     pthread_mutex_t lock;     // guards what follows
@@ -244,6 +248,33 @@ static int go_on(struct embedded_producer *p, struct err *err) {
 static_assert(sizeof(struct record_header_in) == sizeof(struct backend_header) &&
               offsetof(struct record_header_in, null_value) == offsetof(struct backend_header, null_value), "headers are handed on as they are");
 
+// A large value is never there twice: what is copied is given back, piece by piece.
+static void put_value(struct buf *to, const struct backend_record *r) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uintptr_t given = ((uintptr_t)r->value.p + page - 1) & ~(page - 1);
+    for (size_t at = 0; at < r->value.n;) {
+        size_t n = r->value.n - at < GIVE_BACK ? r->value.n - at : GIVE_BACK;
+        buf_put(to, r->value.p + at, n);
+        at += n;
+        uintptr_t end = ((uintptr_t)r->value.p + at) & ~(page - 1);
+        if (end > given && !to->bad) {
+            madvise((void *)given, end - given, MADV_DONTNEED);
+            given = end;
+        }
+    }
+}
+
+static void add_to(struct piece *piece, const struct backend_record *r) {
+    const struct record_header_in *headers = (const struct record_header_in *)(const void *)r->headers;
+    if (!r->value_disposable || r->value.n < 4 * GIVE_BACK) {
+        batch_add(&piece->builder, r->timestamp, r->key, r->value, headers, r->header_count);
+        return;
+    }
+    batch_add_open(&piece->builder, r->timestamp, r->key, r->value.n, headers, r->header_count);
+    put_value(&piece->bytes, r);
+    batch_add_close(&piece->builder, headers, r->header_count);
+}
+
 int embedded_add(struct producer *producer, const struct backend_record *r, struct err *err) {
     struct embedded_producer *p = producer_of(producer);
     size_t n = record_bytes(r);
@@ -260,14 +291,14 @@ int embedded_add(struct producer *producer, const struct backend_record *r, stru
     int32_t partition = r->partition >= 0 ? r->partition : partition_for(r->key, partitions, o->sticky);
     struct piece *piece = piece_for(target_of(p, o, partition), o, n);
     size_t before = batch_builder_bytes(&piece->builder);
-    batch_add(&piece->builder, r->timestamp, r->key, r->value, (const struct record_header_in *)(const void *)r->headers, r->header_count);
+    add_to(piece, r);
     if (piece->bytes.bad) return err_set(err, ERR_TOO_LARGE, "record of about %zu bytes: out of memory", n);
     p->bytes += batch_builder_bytes(&piece->builder) - before;
     if (p->bytes >= (p->in_txn ? SPILL_BYTES : p->e->commit_max)) return spill(p, err);
     return 0;
 }
 
-size_t embedded_pending_bytes(struct producer *p) { return producer_of(p)->bytes; }
+size_t embedded_pending_bytes(struct producer *p) { return producer_of(p)->bytes + producer_of(p)->spilled; }
 
 // ── what became of commits ──
 
@@ -354,6 +385,7 @@ static int spill(struct embedded_producer *p, struct err *err) {
     struct commit *c = NULL;
     int rc = 0;
     p->in_txn = true;
+    p->spilled += p->bytes;
     for (struct target *t = p->targets; t && rc == 0; t = t->next)
         for (struct piece *piece = t->first; piece && rc == 0; piece = piece->next) {
             size_t n = batch_builder_bytes(&piece->builder);
@@ -445,6 +477,7 @@ void embedded_commit(struct producer *producer, const char *connector, const str
     bool ok = !err.code && (!large || spill(p, &err) == 0) && (large ? txn_end(p->txn, s->commit, &err) : append_open(p, s->commit, &err)) == 0 &&
               append_positions(p, s, connector, positions, n_positions, &err) == 0 && append_offsets(p, s, group, offsets, n_offsets, &err) == 0;
     p->in_txn = false;
+    p->spilled = 0;
     if (ok) {
         send(p, s);
         return;
@@ -476,6 +509,7 @@ void embedded_abort(struct producer *producer) {
     drop_open(p);
     if (!p->in_txn) return;
     p->in_txn = false;
+    p->spilled = 0;
     if (txn_abort(p->txn, &err) != 0) p->broken = err;
     drop_parts(p);
 }

@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 
-enum { FIRST = 64 << 10, KEPT = 8 << 20 };
+enum { FIRST = 64 << 10, KEPT = 4 << 20 };
 
 void batch_memory_init(struct batch_memory *m, uint32_t max) { *m = (struct batch_memory){.max = max}; }
 
@@ -24,8 +24,11 @@ static int grow(struct cn_batch *b, uint32_t need) {
     return 0;
 }
 
-struct cn_batch *batch_memory_reset(struct batch_memory *m) {
+void batch_memory_trim(struct batch_memory *m) {
     if (m->cap > KEPT) batch_memory_done(m);
+}
+
+struct cn_batch *batch_memory_reset(struct batch_memory *m) {
     if (!m->p) {
         m->cap = FIRST;
         m->p = xmalloc(m->cap);

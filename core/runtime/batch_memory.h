@@ -14,7 +14,9 @@ struct batch_memory {
 };
 void batch_memory_init(struct batch_memory *m, uint32_t max);
 void batch_memory_done(struct batch_memory *m);
-// An empty batch. What an unusually large one needed is given back first.
+// An empty batch.
 struct cn_batch *batch_memory_reset(struct batch_memory *m);
+// The batch is not needed any more: what an unusually large one took is given back.
+void batch_memory_trim(struct batch_memory *m);
 
 #endif

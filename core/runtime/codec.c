@@ -187,6 +187,7 @@ int codec_encode(struct codec *c, const struct cn_batch *b, uint32_t record, str
     if (encode_value(&c->key, b, topic, &r->key, r->key_schema, &ret->key, f) != 0) return -1;
     *stage = STAGE_VALUE_CONVERTER;
     if (encode_value(&c->value, b, topic, &r->value, r->value_schema, &ret->value, f) != 0) return -1;
+    ret->value_disposable = true; // it lies in scratch of ours
     *stage = STAGE_HEADER_CONVERTER;
     if (encode_headers(c, b, r, ret)) return 0;
     return failure_set(f, CN_FAIL_RECORD, NULL, "a header can not be written as JSON");

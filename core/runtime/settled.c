@@ -122,15 +122,23 @@ int64_t settled_redeliver(struct settled *s) {
     return lowest;
 }
 
+static void pop(struct settled *s) {
+    struct settle_entry *e = at(s, 0);
+    free(e->reason);
+    e->reason = NULL;
+    s->prefix = e->offset + 1;
+    s->head = (s->head + 1) & (s->cap - 1);
+    s->n--;
+}
+
+void settled_pass(struct settled *s) {
+    while (s->n && at(s, 0)->state == SETTLE_OK) pop(s);
+}
+
 int64_t settled_advance(struct settled *s, int64_t next, void (*dead)(void *arg, int64_t offset, const char *reason), void *arg) {
     while (s->n && (at(s, 0)->state == SETTLE_OK || at(s, 0)->state == SETTLE_DEAD)) {
-        struct settle_entry *e = at(s, 0);
-        if (e->state == SETTLE_DEAD) dead(arg, e->offset, e->reason);
-        free(e->reason);
-        e->reason = NULL;
-        s->prefix = e->offset + 1;
-        s->head = (s->head + 1) & (s->cap - 1);
-        s->n--;
+        if (at(s, 0)->state == SETTLE_DEAD) dead(arg, at(s, 0)->offset, at(s, 0)->reason);
+        pop(s);
     }
     if (!s->n && next > s->prefix) s->prefix = next;
     return s->prefix;

@@ -56,6 +56,8 @@ void settled_forget(struct settled *s);
 bool settled_wants_redelivery(const struct settled *s);
 // Begins it: every RETRY record is outstanding again. Returns the lowest offset to be put; settled_put then tells which.
 int64_t settled_redeliver(struct settled *s);
+// Moves the prefix over what is OK at once, up to the first dead or open record: memory is held for those behind it only.
+void settled_pass(struct settled *s);
 // Moves the prefix over what is settled. Calls dead(offset, reason) for each dead record it passes. `next` is the offset the partition will
 // be read from next: with nothing outstanding the prefix is that. Returns the prefix.
 int64_t settled_advance(struct settled *s, int64_t next, void (*dead)(void *arg, int64_t offset, const char *reason), void *arg);

@@ -35,6 +35,8 @@ enum {
     DEFAULT_BATCH = 500,
     FULL_MS = 20,            // with no room left, the sink is asked to flush after this
     RETRY_MIN_MS = 300,      // Connect's first delay
+    MOST_BEHIND = 1 << 18,   // records of a partition settled behind one that is not
+    MOST_UNCOMMITTED = 1 << 16, // or behind a dead one: then it is time for a commit
     BATCH_MAX = 768 << 20,
 };
 
@@ -301,6 +303,14 @@ static int take_verdict(struct sink *s, const struct verdict *v, struct failure 
     }
 }
 
+static void pass_settled(struct sink *s) {
+    for (size_t i = 0; i < s->n; i++) {
+        struct part *p = s->parts[i];
+        settled_pass(&p->settled);
+        if (p->settled.n > MOST_UNCOMMITTED && p->settled.n > p->settled.outstanding) s->commit_at_ms = now_ms(s);
+    }
+}
+
 static int take_verdicts(struct sink *s, struct failure *f) {
     size_t n;
     {
@@ -319,6 +329,7 @@ static int take_verdicts(struct sink *s, struct failure *f) {
         if (take_verdict(s, &s->taken[i], rc ? &later : f) != 0) rc = -1;
     arena_reset(&s->taken_texts);
     s->settled_any = true;
+    pass_settled(s);
     return rc;
 }
 
@@ -460,10 +471,13 @@ static size_t unanswered(const struct sink *s) {
     return n;
 }
 
-static size_t bytes_in_flight(const struct sink *s) {
-    size_t n = 0;
-    for (size_t i = 0; i < s->n; i++) n += s->parts[i]->settled.bytes;
-    return n;
+static bool is_full(const struct sink *s) {
+    int64_t most = s->options->max_bytes_in_flight > 0 ? s->options->max_bytes_in_flight : DEFAULT_IN_FLIGHT, bytes = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        bytes += (int64_t)s->parts[i]->settled.bytes;
+        if (s->parts[i]->settled.n >= MOST_BEHIND) return true;
+    }
+    return bytes >= most;
 }
 
 static int flush(struct sink *s, int64_t deadline_ms, struct failure *f) {
@@ -733,6 +747,7 @@ static int put(struct sink *s, struct cn_batch *b, struct failure *f) {
     case CN_PUT_OK:
         mark_batch(s, b, SETTLE_OK);
         s->settled_any = true;
+        pass_settled(s);
         delivered(s);
         return 0;
     case CN_PUT_LATER: return 0;
@@ -757,6 +772,7 @@ static int deliver(struct sink *s, const struct consumed *r, size_t n, struct fa
         drop_filtered(s, b);
         count_put(s, r + at, looked, cn_count(b));
         if (cn_count(b) && put(s, b, f) != 0) return -1;
+        batch_memory_trim(&s->memory);
         at += looked;
     }
     return 0;
@@ -841,7 +857,7 @@ static int wait_for_room(struct sink *s, struct failure *f) {
     if (s->ops->flush && now_ms(s) - s->full_since_ms >= FULL_MS) {
         s->full_since_ms = 0;
         if (flush(s, s->run->env->shutdown_ms, f) != 0) return -1;
-        if ((int64_t)bytes_in_flight(s) == 0) return 0;
+        if (!is_full(s)) return 0;
     }
     int64_t wait = until_next(s);
     wait_ms(s, s->ops->flush && wait > FULL_MS ? FULL_MS : wait);
@@ -857,7 +873,6 @@ static void follow_pause(struct sink *s) {
 }
 
 static enum run_end loop(struct sink *s, struct failure *f) {
-    int64_t most = s->options->max_bytes_in_flight > 0 ? s->options->max_bytes_in_flight : DEFAULT_IN_FLIGHT;
     for (;;) {
         instance_unwake(&s->run->instance); // before anything is looked at, so that no wake is lost
         if (run_wants(s->run) == WANT_STOP) return RUN_STOPPED;
@@ -868,7 +883,7 @@ static enum run_end loop(struct sink *s, struct failure *f) {
         if (s->paused) {
             wait_ms(s, until_next(s));
             rc = tick(s, f);
-        } else if ((int64_t)bytes_in_flight(s) >= most) {
+        } else if (is_full(s)) {
             rc = wait_for_room(s, f);
         } else {
             s->full_since_ms = 0;

@@ -475,7 +475,9 @@ static int poll_once(struct source *s, struct failure *f) {
     if (r < 0 || r > CN_POLL_DONE) return failure_set(f, CN_FAIL_BUG, NULL, "poll of %s returned %d", s->run->def->component->name, r);
     if (r == CN_POLL_IDLE) return r;
     if (cn_count(b)) histogram_add(s->run->metrics[M_POLL_TIME].histogram, (clock->mono_ns(clock) - began) / 1000);
-    return take_batch(s, b, f) == 0 ? r : CN_POLL_FAILED;
+    int taken = take_batch(s, b, f);
+    batch_memory_trim(&s->memory);
+    return taken == 0 ? r : CN_POLL_FAILED;
 }
 
 static void follow_pause(struct source *s) {

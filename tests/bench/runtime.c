@@ -21,9 +21,9 @@
 #include "store/store.h"
 #include "transforms/transform.h"
 
-enum { BATCH = 1000 };
 static int64_t records = 2000000;
 static size_t bytes = 100;
+static int batch = 1000; // records a poll, at most 1 MiB
 static char *value;
 static _Atomic int64_t committed, put_count;
 static _Atomic bool sink_go;
@@ -42,7 +42,7 @@ static int src_poll(void *task, struct cn_batch *b, uint32_t timeout_ms) {
     char at[40];
     if (c->next >= records) return usleep(1000), CN_POLL_IDLE;
     uint32_t topic = cn_topic(b, "bench", 5);
-    for (int i = 0; i < BATCH && c->next < records; i++, c->next++) {
+    for (int i = 0; i < batch && c->next < records; i++, c->next++) {
         uint32_t r = cn_record(b, topic);
         cn_set_value(b, r, cn_string(b, value, bytes), CN_NO_SCHEMA);
     }
@@ -73,6 +73,13 @@ CN_COMPONENT_PLAIN(bench_sink, CN_SINK, "bench-sink", NULL, "Counts", snk_ops);
 static const struct cn_component *const parts[] = {&bench_source, &bench_sink};
 static const struct cn_plugin plugin = {.struct_size = sizeof(plugin), .abi_major = CN_ABI_MAJOR, .abi_minor = CN_ABI_MINOR, .name = "bench", .version = "1", .author = "", .license = "", .components = parts, .component_count = 2};
 
+static long rss_mb(void) {
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%*d %ld", &pages) != 1) pages = 0;
+    if (f) fclose(f);
+    return pages * sysconf(_SC_PAGESIZE) >> 20;
+}
 static double now(void) { return (double)clock_real.mono_ns(&clock_real) / 1e9; }
 static void must(int r, const struct err *err) {
     if (r != 0) fprintf(stderr, "%s\n", err->msg), exit(1);
@@ -81,16 +88,17 @@ static void report(const char *what, double took, double ceiling) {
     double rate = (double)records / took;
     printf("%-28s %10.0f records/s %8.1f MB/s", what, rate, rate * (double)bytes / 1e6);
     if (ceiling > 0) printf("   %.2f of the ceiling", ceiling / took);
-    printf("\n");
+    printf("   %ld MB resident\n", rss_mb());
 }
 
 static double source_alone(void) {
     struct counter c = {0};
-    char *mem = malloc(1 << 20 | bytes * BATCH * 2);
+    size_t n = (1 << 20) + bytes * (size_t)batch * 2;
+    char *mem = xmalloc(n);
     struct cn_batch b;
     double began = now();
     while (c.next < records) {
-        cn_batch_init(&b, mem, (uint32_t)(1 << 20 | bytes * BATCH * 2), NULL, NULL);
+        cn_batch_init(&b, mem, (uint32_t)n, NULL, NULL);
         src_poll(&c, &b, 0);
     }
     free(mem);
@@ -119,6 +127,7 @@ int main(int argc, char **argv) {
     if (argc < 2) return 1;
     if (argc > 2) records = atoll(argv[2]);
     if (argc > 3) bytes = (size_t)atoll(argv[3]);
+    if (bytes > 1048) batch = bytes < 1 << 20 ? (int)((1 << 20) / bytes) : 1;
     value = xcalloc(1, bytes + 1);
     memset(value, 'x', bytes);
     say_setup(SAY_TEXT, SAY_ERROR, 2);
@@ -133,7 +142,7 @@ int main(int argc, char **argv) {
     must(worker_open(&o, &w, &err), &err);
     _cleanup_free_ char *path = xasprintf("%s/bench.yaml", argv[1]);
     FILE *yaml = fopen(path, "w");
-    fputs("pipeline: bench\nsource: {connector: bench-source, value.converter: string}\nsink: {connector: bench-sink, topics: bench, value.converter: string}\n", yaml);
+    fputs("pipeline: bench\nsource: {connector: bench-source, value.converter: string, max.bytes.in.flight: 8MiB}\nsink: {connector: bench-sink, topics: bench, value.converter: string}\n", yaml);
     fclose(yaml);
 
     double source = source_alone(), file = file_alone(argv[1]);

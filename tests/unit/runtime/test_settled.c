@@ -99,6 +99,24 @@ TEST(a_record_is_not_put_twice_at_once) {
     settled_done(&s);
 }
 
+TEST(what_is_ok_is_passed_at_once_but_not_what_is_dead) {
+    (void)state;
+    struct settled s;
+    struct buf got = {0};
+    settled_init(&s, 0);
+    put_run(&s, 0, 9);
+    settled_mark(&s, 0, 3, SETTLE_OK, NULL);
+    settled_mark(&s, 4, 4, SETTLE_DEAD, "x");
+    settled_mark(&s, 5, 6, SETTLE_OK, NULL);
+    settled_pass(&s);
+    assert_int_equal(s.prefix, 4);
+    assert_int_equal(s.n, 6);
+    assert_int_equal(settled_advance(&s, s.end, note, &got), 7);
+    assert_buf(&got, "4:x ");
+    buf_done(&got);
+    settled_done(&s);
+}
+
 TEST(dead_records_are_handed_out_as_the_prefix_passes_them) {
     (void)state;
     struct settled s;
@@ -203,6 +221,7 @@ TEST(it_agrees_with_a_plain_model_for_random_histories) {
                 break;
             }
             default: {
+                if (r % 7 == 0) settled_pass(&s);
                 dead.n = 0;
                 int64_t before = s.prefix, prefix = settled_advance(&s, next, note, &dead);
                 for (int64_t i = 0; i < prefix && i < N; i++) assert_true(model[i] == 0 || model[i] == 2 || model[i] == 4);
