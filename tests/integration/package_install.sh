@@ -44,6 +44,7 @@ for kind in source sink; do
 done
 "$prefix/bin/connectd" plugins --plugin-path "$dir" | grep -q hello-sink || { echo 'the examples do not load'; bad=1; }
 printf '#include <connectd/testhost.h>\nint main(void) { return 0; }\n' >"$dir/t.c"
+sanitize=$(sed -n 's/^CN_SANITIZE:[^=]*=//p' "$BUILD/CMakeCache.txt")
 # shellcheck disable=SC2046
-cc "$dir/t.c" -o "$dir/t" $(pkg-config --cflags --libs connectd-testhost)
+cc ${sanitize:+-fsanitize=$sanitize} "$dir/t.c" -o "$dir/t" $(pkg-config --cflags --libs connectd-testhost)
 exit $bad
