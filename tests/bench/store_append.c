@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Appending with acknowledgement after sync, beside one file that is written and fdatasync'ed in the same commit sizes.
 //
-//     store_append [FOLDER] [SECONDS] [INLINE BYTES]
+//     store_append [FOLDER] [SECONDS] [INLINE BYTES] [NAME]     only cells whose name contains NAME
 //
 // Both take turns on the same disk in the same run, a few commits each, so that what else the machine does meets both. A ratio of 1
 // means as fast as the file; the file's are the bytes alone, without any index, offset, checksum or journal.
@@ -122,7 +122,8 @@ int main(int argc, char **argv) {
     if (fs_posix_open(at, &fs, &err)) die(at, &err);
     struct store_options o = {.fs = fs, .inline_max_bytes = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0};
     if (store_open(&o, &s, &err)) die("open", &err);
-    for (size_t i = 0; i < countof(cells); i++) run_cell(s, at, &cells[i], seconds);
+    for (size_t i = 0; i < countof(cells); i++)
+        if (argc < 5 || strstr(cells[i].name, argv[4])) run_cell(s, at, &cells[i], seconds);
     if (store_close(s, &err)) die("close", &err);
     if (!given && fs_remove_tree(fs, ".", &err)) {} // the folder itself stays for rmdir
     fs_close(fs);
