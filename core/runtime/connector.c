@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/say.h"
 #include "base/thread.h"
-#include "plugin/crash.h"
+#include "runtime/validate.h"
 
 enum { MOST_HUNG = 3 };
 
@@ -27,22 +27,16 @@ static void failed(struct connector *c, const struct failure *f) {
     say(SAY_ERROR, "connector %s: %s%s%s%s", connector_name(c), f->text, *f->hint ? " (hint: " : "", f->hint, *f->hint ? ")" : "");
 }
 
-// A plugin that brought the daemon down twice is not started a third time (promise 7).
-static bool suspended(const struct connector *c, struct failure *f) {
-    const struct task_env *env = c->def->env;
-    const struct plugin *p = c->def->component->plugin;
-    if (!env->data_dir || !p) return false;
-    f->fail_class = CN_FAIL_BUG;
-    return crash_suspended(env->data_dir, p->name, clock_wall_ms(env->clock), f->text, sizeof(f->text), f->hint, sizeof(f->hint));
-}
-
-// How many tasks. Options that can not be read are the task's to report and to try again.
-static int plan(struct connector *c, uint32_t *ret, struct failure *f) {
+// How many tasks. Options that can not be read are the task's to report and to try again. A plugin that brought the daemon down twice
+// is not started a third time (promise 7): then *ret_held is set and *f says why.
+static int plan(struct connector *c, uint32_t *ret, bool *ret_held, struct failure *f) {
     struct connector_setup *setup;
     struct failure ignored;
     *ret = 1;
+    *ret_held = false;
     if (definition_setup(c->def, &setup, NULL, &ignored) != 0) return 0;
-    int r = definition_plan(c->def, setup, ret, f);
+    *ret_held = connector_suspended(c->def->env, setup, f);
+    int r = *ret_held ? 0 : definition_plan(c->def, setup, ret, f);
     connector_setup_free(setup);
     return r;
 }
@@ -64,6 +58,7 @@ static int start_task(struct connector *c, uint32_t i, uint32_t n, const struct 
 void connector_start(struct connector *c) {
     struct failure f = {0};
     uint32_t n;
+    bool held;
     {
         LOCK_SCOPE(c->lock);
         c->started = true;
@@ -71,11 +66,10 @@ void connector_start(struct connector *c) {
         c->hung = 0;
     }
     if (c->target == TARGET_STOPPED) return;
-    if (plan(c, &n, &f) != 0) {
+    if (plan(c, &n, &held, &f) != 0) {
         failed(c, &f);
         return;
     }
-    bool held = suspended(c, &f);
     {
         LOCK_SCOPE(c->lock);
         c->tasks = xcalloc(n, sizeof(struct task *));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "plugin/crash.h"
 #include "runtime/definition.h"
 
 // The place of the option a message begins with ("url: no such scheme"), else of the part.
@@ -32,6 +33,27 @@ static bool still_open(const struct setup_part *part, const char *option) {
         if (interpolate_has_reference(str_of(v->list.items[i]))) return true;
     return false;
 }
+
+// ── plugins that crash ──
+
+static bool part_suspended(const struct task_env *env, const struct setup_part *part, struct failure *f) {
+    const struct plugin *p = container_of((struct cn_component *)(uintptr_t)part->component, struct component, view)->plugin;
+    if (!p) return false;
+    f->fail_class = CN_FAIL_BUG;
+    return crash_suspended(env->data_dir, p->name, clock_wall_ms(env->clock), f->text, sizeof(f->text), f->hint, sizeof(f->hint));
+}
+
+bool connector_suspended(const struct task_env *env, const struct connector_setup *s, struct failure *f) {
+    if (!env->data_dir) return false;
+    if (part_suspended(env, &s->connector, f) || part_suspended(env, &s->key_converter, f) || part_suspended(env, &s->value_converter, f)) return true;
+    for (size_t i = 0; i < s->transform_count; i++)
+        if (part_suspended(env, &s->transforms[i], f)) return true;
+    for (size_t i = 0; i < s->predicate_count; i++)
+        if (part_suspended(env, &s->predicates[i], f)) return true;
+    return false;
+}
+
+// ── asking them ──
 
 typedef int validate_fn(struct cn_host *h);
 

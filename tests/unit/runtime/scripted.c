@@ -45,6 +45,12 @@ static const struct cn_option source_options[] = {
     CN_STR("topic", struct counting, o.topic, "numbers", 0, "Test", "Where to write."),
 };
 
+static int source_validate(struct cn_host *h) {
+    struct cn_option_value v;
+    if (h->ops->config(h, "topic", &v) != 0 || strcmp(v.text, "forbidden") != 0) return 0;
+    return cn_failf(h, CN_FAIL_CONFIG, "choose another", "topic: forbidden may not be written to");
+}
+
 static int source_open(struct cn_host *h, const struct cn_stored_position *positions, uint32_t n, void **ret) {
     atomic_fetch_add(&source_script.opens, 1);
     int class = take_failure(&source_script.fail_open);
@@ -135,6 +141,7 @@ static void source_close(void *task) {
 
 static const struct cn_source_ops source_ops = {
     .struct_size = sizeof(struct cn_source_ops),
+    .validate = source_validate,
     .open = source_open,
     .poll = source_poll,
     .committed = source_committed,

@@ -125,6 +125,20 @@ TEST(one_wrong_file_among_ten_at_the_start_is_shown_and_the_rest_run) {
     fixture_close(f);
 }
 
+TEST(what_a_plugin_refuses_is_shown_at_the_options_line) {
+    (void)state;
+    struct fixture fx, *f = &fx;
+    fixture_open(f);
+    fixture_file(f, "a.yaml", "pipeline: a\nsource:\n  connector: counting-source\n  topic: forbidden\n");
+    fixture_apply(f);
+    assert_int_equal(f->report.refused, 1);
+    assert_has(f->report.changes[0].detail, "a.yaml:4:");
+    assert_has(f->report.changes[0].detail, "topic: forbidden may not be written to");
+    assert_has(f->report.changes[0].detail, "choose another");
+    assert_int_equal(source_script.opens, 0);
+    fixture_close(f);
+}
+
 TEST(a_name_used_by_two_files_is_refused_in_the_second) {
     (void)state;
     struct fixture fx, *f = &fx;
