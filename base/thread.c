@@ -29,9 +29,12 @@ int thread_start(pthread_t *ret, const char *name, void *(*run)(void *), void *a
     struct start *s = xmalloc(sizeof(*s));
     *s = (struct start){.run = run, .arg = arg};
     snprintf(s->name, sizeof(s->name), "%.15s", name);
-    // The new thread inherits the mask, so it can never take a signal meant for main.
+    // The new thread inherits the mask, so it can never take a signal meant for main. Its own faults stay open: a blocked one ends the
+    // process without its handler.
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
     sigset_t all, before;
     sigfillset(&all);
+    for (size_t i = 0; i < countof(faults); i++) sigdelset(&all, faults[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t thread;
     int failed = pthread_create(&thread, NULL, thread_main, s);

@@ -108,7 +108,7 @@ static void show_failures(const struct doc_node *connectors) {
         const char *trace = doc_text(t, "trace", NULL), *hint = doc_text(t, "hint", NULL);
         if (!trace || (!strchr(trace, '\n') && !hint)) continue;
         printf("\n%s%s/%s%s %s\n", term_colour(stdout, RED), doc_text(c, "name", "?"), doc_text(t, "id", "0"), term_colour(stdout, PLAIN), trace);
-        if (hint) printf("  hint: %s\n", hint);
+        if (hint && !strstr(trace, hint)) printf("  hint: %s\n", hint);
     }
 }
 

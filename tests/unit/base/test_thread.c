@@ -15,7 +15,7 @@ static void *note_name_and_mask(void *arg) {
     sigset_t mask;
     pthread_getname_np(pthread_self(), name, 16);
     pthread_sigmask(SIG_SETMASK, NULL, &mask);
-    return sigismember(&mask, SIGTERM) ? arg : NULL;
+    return sigismember(&mask, SIGTERM) && !sigismember(&mask, SIGSEGV) ? arg : NULL;
 }
 
 TEST(a_thread_has_its_name_and_takes_no_signals) {
