@@ -361,7 +361,7 @@ static int read_more(struct cursor *k, size_t max, struct err *err) {
     const struct read_request r = {.from = k->next, .max_bytes = max, .isolation = READ_COMMITTED};
     struct read_result got;
     drop_bytes(k);
-    while (partition_read(k->partition, &r, &k->bytes, &got, err) != 0) {
+    if (partition_read(k->partition, &r, &k->bytes, &got, err) != 0) {
         if (err->code == ERR_NOT_FOUND) return 0; // deleted: the next refresh takes it away
         if (err->code != ERR_OUT_OF_RANGE || !go_to_start(k)) return -1;
         return read_more(k, max, err);

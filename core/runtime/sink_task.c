@@ -193,11 +193,23 @@ static void bury(void *arg, int64_t offset, const char *packed) {
     bury_record(u, &gone);
 }
 
+struct logging { struct sink *s; const struct failure *why; enum error_stage stage; const char *name; bool logged; };
+static void log_record(void *arg, const struct consumed *r) {
+    struct logging *l = arg;
+    run_error(l->s->run, l->why, l->stage, l->name, r->key, r->value);
+    l->logged = true;
+}
+
 // errors.tolerance decides about a record that failed for good. `packed` is taken. 0: it is dead; -1: the task fails.
 static int record_failed(struct sink *s, struct part *p, int64_t offset, enum error_stage stage, const char *component, const struct failure *why, bool was_put, struct failure *f) {
     char name[300];
     snprintf(name, sizeof(name), "%s-%d@%lld", p->topic, p->partition, (long long)offset);
-    run_error(s->run, why, stage, name);
+    struct logging l = {s, why, stage, name, false};
+    struct err unread;
+    // A record that was rejected later is read again for its line.
+    if (run_logs_messages(s->run) && s->backend_ops->fetch(s->run->env->backend, p->topic, p->partition, offset, log_record, &l, &unread) != 0)
+        say_err(SAY_WARN, &unread, "record %s can not be shown", name);
+    if (!l.logged) run_error(s->run, why, stage, name, (struct str){0}, (struct str){0});
     metric_add(&s->run->metrics[MS_RECORD_FAILURES], 1);
     if (s->options->errors_tolerance == TOLERATE_NONE) {
         if (was_put) settled_mark(&p->settled, offset, offset, SETTLE_RETRY, NULL); // it is not waited for

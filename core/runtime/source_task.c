@@ -290,7 +290,9 @@ static int record_failed(struct source *s, struct cn_batch *b, uint32_t record, 
     snprintf(name, sizeof(name), "%u of %u for topic %.*s", record + 1, cn_count(b), (int)(topic->n < 249 ? topic->n : 249), cn_bytes_at(b, topic->at));
     bool named = error_stage_converts(stage);
     if (f->fail_class != CN_FAIL_RECORD) return failure_wrap(f, "record %s%s%s", name, named ? "" : ": ", named ? "" : component);
-    run_error(s->run, f, stage, name);
+    struct backend_record plain = {0};
+    if (run_logs_messages(s->run)) codec_encode_plain(s->codec, b, record, &plain);
+    run_error(s->run, f, stage, name, plain.key, plain.value);
     metric_add(&s->run->metrics[M_RECORD_FAILURES], 1);
     if (s->options->errors_tolerance == TOLERATE_NONE) return failure_wrap(f, "record %s%s%s", name, named ? "" : ": ", named ? "" : component);
     if (bury(s, b, record, stage, component, f) != 0) return -1;

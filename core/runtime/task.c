@@ -17,7 +17,10 @@
 #include "runtime/task_metrics.h"
 #include "state/state.h"
 
-enum { STEADY_MS = 60000 }; // a run that lasted this long starts the back-off over
+enum {
+    STEADY_MS = 60000,   // a run that lasted this long starts the back-off over
+    LOGGED_BYTES = 4096, // of a key or value in a log line
+};
 
 struct task {
     const struct task_env *env;
@@ -516,13 +519,17 @@ void run_detail(struct run *r, const char *key, struct str json) {
     buf_puts(&r->task->detail, json);
 }
 
-void run_error(struct run *r, const struct failure *f, enum error_stage stage, const char *record) {
+bool run_logs_messages(const struct run *r) { return r->setup->options.errors_log_enable && r->setup->options.errors_log_include_messages; }
+
+void run_error(struct run *r, const struct failure *f, enum error_stage stage, const char *record, struct str key, struct str value) {
     metric_add(&r->metrics[M_RECORD_ERRORS], 1);
     metric_set(&r->metrics[M_LAST_ERROR], clock_wall_ms(r->env->clock));
     if (!r->setup->options.errors_log_enable) return;
     metric_add(&r->metrics[M_ERRORS_LOGGED], 1);
     char index[16];
     snprintf(index, sizeof(index), "%u", r->index);
-    const struct say_field fields[] = {{"connector", str_of(r->name)}, {"task", str_of(index)}, {"stage", str_of(error_stage_name(stage))}, {"record", str_of(record)}};
-    say_fields(SAY_ERROR, fields, countof(fields), "task %s/%u: record %s: %s: %s", r->name, r->index, record, error_stage_name(stage), f->text);
+    const struct say_field fields[] = {{"connector", str_of(r->name)}, {"task", str_of(index)}, {"stage", str_of(error_stage_name(stage))},
+                                       {"record", str_of(record)},     {"key", str_first(key, LOGGED_BYTES)}, {"value", str_first(value, LOGGED_BYTES)}};
+    say_fields(SAY_ERROR, fields, run_logs_messages(r) ? countof(fields) : countof(fields) - 2, "task %s/%u: record %s: %s: %s", r->name, r->index, record,
+               error_stage_name(stage), f->text);
 }

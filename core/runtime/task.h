@@ -84,6 +84,8 @@ void run_blocked(struct run *r, const char *why);  // shown in status until NULL
 void run_progressed(struct run *r);                // something became durable: the back-off starts over
 void run_wake_also(struct run *r, int fd);         // a descriptor to wake beside the instance's; -1 none
 void run_detail(struct run *r, const char *key, struct str json); // one more member of the status, a whole JSON value; copied
-void run_error(struct run *r, const struct failure *f, enum error_stage stage, const char *record); // counts, and logs by errors.log.enable
+// Counts, and logs by errors.log.enable; the key and value (p NULL: unknown) only where run_logs_messages.
+void run_error(struct run *r, const struct failure *f, enum error_stage stage, const char *record, struct str key, struct str value);
+bool run_logs_messages(const struct run *r); // errors.log.include.messages
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/say.h"
+
 static const char sink_yaml[] = "pipeline: t\nsink:\n  connector: scripted-sink\n  topics: numbers\n  value.converter: string\n";
 static const char tolerant_yaml[] =
     "pipeline: t\nsink:\n  connector: scripted-sink\n  topics: numbers\n  value.converter: string\n  errors: {tolerance: all}\n";
@@ -266,6 +268,28 @@ TEST(a_record_that_can_not_be_read_goes_to_the_dead_letters_and_the_others_pass)
     eventually(group_offset(f, "connect-t-sink", "numbers") == 7);
     assert_delivered(6, true);
     assert_int_equal(topic_end(f, "t-sink.dlq"), 1);
+    fixture_close(f);
+}
+
+TEST(tolerated_errors_are_logged_with_their_record_when_asked_for) {
+    (void)state;
+    struct fixture fx, *f = &fx;
+    char text[16384];
+    fixture_open(f);
+    sink_script.verdict = reject_multiples_of_ten;
+    fill(f, "numbers", 1, 0, 15, 10);
+    FILE *log = tmpfile();
+    say_setup(SAY_TEXT, SAY_ERROR, fileno(log));
+    fixture_run(f, "pipeline: t\nsink: {connector: scripted-sink, topics: numbers, value.converter: string,\n"
+                   "  errors: {tolerance: all, log.enable: true, log.include.messages: true}}\n");
+    eventually(group_offset(f, "connect-t-sink", "numbers") == 15);
+    say_setup(SAY_TEXT, SAY_INFO, 2);
+    rewind(log);
+    text[fread(text, 1, sizeof(text) - 1, log)] = 0;
+    assert_has(text, "record numbers-0@10: TASK_PUT: by script");
+    assert_has(text, "value=10");
+    assert_true(status_has(f, "\"total-errors-logged\":2"));
+    fclose(log);
     fixture_close(f);
 }
 
