@@ -17,7 +17,7 @@ struct kept {
 };
 
 static uint64_t size_of(struct store *s, const char *name) {
-    char path[SEGMENT_PATH];
+    char path[SEGMENT_PATH + 16];
     struct fs_stat st;
     snprintf(path, sizeof(path), FOLDER "/%s", name);
     return s->fs->ops->stat(s->fs, path, &st, NULL) ? 0 : st.size;

@@ -110,6 +110,14 @@ static void run_cell(struct store *s, const char *folder, const struct cell *c, 
     buf_done(&batch);
 }
 
+static void print_status(struct store *s) {
+    struct buf out = {0};
+    struct json_writer w = json_to(&out);
+    store_status_json(s, &w);
+    printf("%s\n", buf_cstr(&out)); // how much of a commit is the frame's write and sync, and how many checkpoints there were
+    buf_done(&out);
+}
+
 int main(int argc, char **argv) {
     const char *given = argc > 1 ? argv[1] : NULL;
     double seconds = argc > 2 ? strtod(argv[2], NULL) : 3;
@@ -124,6 +132,7 @@ int main(int argc, char **argv) {
     if (store_open(&o, &s, &err)) die("open", &err);
     for (size_t i = 0; i < countof(cells); i++)
         if (argc < 5 || strstr(cells[i].name, argv[4])) run_cell(s, at, &cells[i], seconds);
+    print_status(s);
     if (store_close(s, &err)) die("close", &err);
     if (!given && fs_remove_tree(fs, ".", &err)) {} // the folder itself stays for rmdir
     fs_close(fs);
