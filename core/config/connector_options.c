@@ -51,7 +51,7 @@ static const char *const header_converters[] = {"simple", "org.apache.kafka.conn
           "each next one twice as long. 0: the worker's."),                                                                  \
     CN_SIZE("spool.max.bytes", O, spool_max_bytes, "0", 0, INT64_MAX, CN_OPT_ADVANCED, "Limits",                             \
             "The most bytes the connector may keep in its private spool folder. 0: the worker's."),                          \
-    CN_SIZE("max.bytes.in.flight", O, max_bytes_in_flight, "16MiB", 65536, INT64_MAX, CN_OPT_ADVANCED, "Limits",             \
+    CN_SIZE("max.bytes.in.flight", O, max_bytes_in_flight, "8MiB", 65536, INT64_MAX, CN_OPT_ADVANCED, "Limits",             \
             "The most bytes of records that a task has polled and not seen durable, or put and not seen settled."),          \
     CN_IGNORED("config.action.reload", "secrets are read again at every start of a connector, and by `connectd reload`"),    \
     CN_IGNORED("tasks.max.enforce", "more tasks than tasks.max are never started"),                                          \
