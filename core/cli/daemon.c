@@ -321,10 +321,13 @@ static void reload_by_signal(struct daemon *d) {
 
 // ── the control socket ──
 
+// Other threads read these texts, terminated long ago: buf_cstr would write the terminator once more.
+static const char *text_of(const struct buf *b) { return (const char *)b->p; }
+
 // So that commands find the socket by the data folder, wherever it is.
 static void link_socket(struct daemon *d) {
-    _cleanup_free_ char *link = xasprintf("%s/control.sock", buf_cstr(&d->data)), *target = realpath(buf_cstr(&d->control_path), NULL);
-    if (!target || strcmp(link, buf_cstr(&d->control_path)) == 0) return;
+    _cleanup_free_ char *link = xasprintf("%s/control.sock", text_of(&d->data)), *target = realpath(text_of(&d->control_path), NULL);
+    if (!target || strcmp(link, text_of(&d->control_path)) == 0) return;
     unlink(link);
     d->linked = symlink(target, link) == 0;
 }
@@ -378,7 +381,7 @@ static void on_status(void *arg) {
 }
 
 static int open_all(struct daemon *d, struct err *err) {
-    if (make_data_dir(d, err) != 0 || crash_setup(buf_cstr(&d->data), err) != 0) return -1;
+    if (make_data_dir(d, err) != 0 || crash_setup(text_of(&d->data), err) != 0) return -1;
     if (!(d->loop = loop_new(err)) || take_signals(d, err) != 0) return -1;
     if (open_log_and_plugins(d, err) != 0) return -1;
     say_plugins(d);
@@ -391,7 +394,7 @@ static void say_started(struct daemon *d, const struct worker_report *r) {
     for (size_t i = 0; i < r->n; i++) started += r->changes[i].kind == WORKER_STARTED;
     if (!r->n) say(SAY_WARN, "no pipelines: give files on the command line, or put them into %s", d->config->pipelines_dir);
     say(SAY_INFO, "ready in %lld ms: %zu connector%s started%s; ask with: connectd --data %s status", (long long)(clock_mono_ms(&clock_real) - d->started_ms), started,
-        started == 1 ? "" : "s", r->refused ? ", some files refused" : "", buf_cstr(&d->data));
+        started == 1 ? "" : "s", r->refused ? ", some files refused" : "", text_of(&d->data));
 }
 
 static int run(struct daemon *d, struct err *err) {
@@ -418,7 +421,7 @@ static bool close_all(struct daemon *d) {
     reload_join(d);
     control_close(d->control);
     if (d->linked) {
-        _cleanup_free_ char *link = xasprintf("%s/control.sock", buf_cstr(&d->data));
+        _cleanup_free_ char *link = xasprintf("%s/control.sock", text_of(&d->data));
         unlink(link);
     }
     int abandoned = d->worker ? worker_close(d->worker, d->config->shutdown_ms) : 0;
