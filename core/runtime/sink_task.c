@@ -849,15 +849,21 @@ static int64_t until_next(const struct sink *s) {
     return wait < 0 ? 0 : wait;
 }
 
+static int read_failed(const struct sink *s, const struct err *err, struct failure *f) {
+    bool damaged = err->code == ERR_CORRUPT;
+    failure_err(f, err, damaged ? CN_FAIL_LOST_DATA : CN_FAIL_BUG);
+    if (damaged)
+        snprintf(f->hint, sizeof(f->hint), "the disk damaged it; `connectd log-dump` on the file shows what is whole. To go on behind it: connectd stop %s, "
+                 "connectd offsets set %s TOPIC/PARTITION=OFFSET, connectd resume %s", s->run->name, s->run->name, s->run->name);
+    return failure_wrap(f, "read the log");
+}
+
 static int read_and_put(struct sink *s, struct failure *f) {
     const struct consumed *r;
     struct err err;
     size_t known = s->n;
     int n = s->backend_ops->poll(s->consumer, READ_BYTES, until_next(s), &r, &err);
-    if (n < 0) {
-        failure_err(f, &err, err.code == ERR_CORRUPT ? CN_FAIL_LOST_DATA : CN_FAIL_BUG);
-        return failure_wrap(f, "read the log");
-    }
+    if (n < 0) return read_failed(s, &err, f);
     if (s->assigned && take_assigned(s, known, f) != 0) return -1;
     if (s->revoked && take_revoked(s, f) != 0) return -1;
     return n > 0 ? deliver(s, r, (size_t)n, f) : tick(s, f);
