@@ -184,7 +184,7 @@ static cn_off node_put(struct schema_parse *p, const struct members *m, uint8_t 
 static int schema_read(struct schema_parse *p, struct str raw, unsigned depth, struct str *ret_field, cn_off *ret) {
     struct members m = {0};
     struct children ch = {0};
-    uint8_t type;
+    uint8_t type = CN_NULL;
     if (depth > JSON_DEPTH) return bad_schema(p, "nested too deep");
     if (members_read(p, raw, &m) != 0 || type_of(p, m.type, &type) != 0) return -1;
     int rc = children_read(p, &m, type, depth, &ch);
