@@ -163,6 +163,8 @@ class Daemon:
 
     def stop(self, check=True, seconds=60):
         if not self.process or self.process.poll() is not None:
+            if check and self.process and self.process.returncode not in (0, -signal.SIGKILL):
+                raise AssertionError('connectd ended by itself with %d:\n%s' % (self.process.returncode, self.tail()))
             return
         self.process.terminate()
         try:
