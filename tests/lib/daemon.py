@@ -146,7 +146,7 @@ class Daemon:
 
     def states(self):
         """Task states by connector name."""
-        return {c['name']: [t['state'] for t in c['tasks']] or [c['state']] for c in self.status()['connectors']}
+        return {c['name']: [t['state'] for t in c['tasks']] or [c['connector']['state']] for c in self.status()['connectors']}
 
     def consume(self, regex, *more):
         """Every record there is, one dict each."""
