@@ -40,6 +40,11 @@ def changes(daemon):
     return [(r['value']['op'], (r['value']['after'] or r['value']['before'])['id']) for r in daemon.consume(r'shop\.public\.t') if r['value']]
 
 
+def lsn(text):
+    high, low = text.split('/')
+    return (int(high, 16) << 32) + int(low, 16)
+
+
 def has_streamed(daemon, n):
     return sum(1 for op, _ in changes(daemon) if op == 'c') >= n
 
@@ -47,6 +52,23 @@ def has_streamed(daemon, n):
 def bytes_of(daemon, topic):
     """Of the topic's segments, durable or not."""
     return sum(os.path.getsize(os.path.join(at, f)) for at, _, names in os.walk(daemon.data) for f in names if f.endswith('.log') and topic in at)
+
+
+def kill_while_it_writes(daemon, most, done):
+    """Six kills, each after up to `most` more bytes of the table's topic, until done() holds. Leaves the daemon dead."""
+    chance, kills = random.Random(SEED), 0
+    for _ in range(6):
+        if not daemon.process or daemon.process.poll() is not None:
+            daemon.start()
+        goal = bytes_of(daemon, 'shop.public.t') + chance.randrange(most)
+        wait_until('some records are written', lambda: bytes_of(daemon, 'shop.public.t') > goal or done(), every=0)
+        finished = done()
+        daemon.kill()
+        if finished:
+            break
+        kills += 1
+    print('  %d kills in the middle' % kills)
+    assert kills, 'it was always done before the kill: more rows'
 
 
 def drains(scratch):
@@ -96,14 +118,9 @@ def snapshot_killed(scratch, pg):
     """kill -9 while rows are copied: a reader sees each row once, from the snapshot that was finished."""
     rows = 120000
     pg.sql("create table t (id int primary key, x text); insert into t select i, repeat('x', 200) from generate_series(1, %d) i" % rows)
-    daemon, chance, cut = Daemon(scratch, {'shop': CDC % pg.yaml()}), random.Random(SEED), 0
-    for _ in range(6):
-        daemon.start()
-        base, more = bytes_of(daemon, 'shop.public.t'), chance.randrange(12 << 20)
-        wait_until('some rows are written', lambda: bytes_of(daemon, 'shop.public.t') > base + more, every=0)
-        daemon.kill()
-        log = open(daemon.log).read()
-        cut += 'snapshot complete' not in log and 'replication slot' in log
+    daemon = Daemon(scratch, {'shop': CDC % pg.yaml()})
+    daemon.start()
+    kill_while_it_writes(daemon, 12 << 20, lambda: 'snapshot complete' in open(daemon.log).read())
     with daemon:
         wait_until('the snapshot is done', lambda: 'snapshot complete' in open(daemon.log).read(), 120)
         pg.sql('insert into t values (0, null)')
@@ -113,8 +130,22 @@ def snapshot_killed(scratch, pg):
         same('changes seen twice', twice[:5], [])
         same('changes', len(seen), rows + 1)
         same('slots', pg.sql('select slot_name from pg_replication_slots'), [['connectd_shop_db']])
-    print('  %d of 6 kills while rows were copied' % cut)
-    assert cut > 3, 'the snapshot was done before the kill: more rows'
+
+
+def large_transaction_killed(scratch, pg):
+    """kill -9 while a transaction of the database is read that is larger than a commit of the log: it is there once, as a whole."""
+    rows = 120000
+    pg.sql('create table t (id int primary key, x text); insert into t values (0, null)')
+    with Daemon(scratch, {'shop': CDC % pg.yaml()}) as daemon:
+        wait_until('it streams', lambda: pg.sql(SLOT)[:1] and pg.sql(SLOT)[0][0] == 't')
+        pg.sql("begin; insert into t select i, repeat('x', 200) from generate_series(1, %d) i; commit" % rows)
+        end = lsn(pg.sql('select pg_current_wal_lsn()')[0][0])
+        kill_while_it_writes(daemon, 12 << 20, lambda: lsn(pg.sql(SLOT)[0][1]) >= end)
+        daemon.start()
+        pg.sql('insert into t values (%d)' % (rows + 1))
+        end = lsn(pg.sql('select pg_current_wal_lsn()')[0][0])
+        wait_until('the last one is confirmed', lambda: lsn(pg.sql(SLOT)[0][1]) >= end, 120)
+        same('changes', changes(daemon), [('r', 0)] + [('c', i) for i in range(1, rows + 2)])
 
 
 def server_restarted(scratch, pg):
@@ -199,7 +230,7 @@ def operated(scratch, pg):
         same('changes', changes(daemon), [('c', i) for i in (1, 2, 3, 4)])
 
 
-CASES = [drains, snapshot_killed, server_restarted, slot_dropped, operated]
+CASES = [drains, snapshot_killed, large_transaction_killed, server_restarted, slot_dropped, operated]
 
 
 def main():
