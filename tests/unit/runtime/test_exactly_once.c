@@ -77,9 +77,13 @@ static void become_child(const char *dir, const char *kill_at, int report, const
 static int64_t run_and_kill(const char *dir, const char *kill_at, int ms, const struct source_script *script) {
     int fds[2];
     assert_int_equal(pipe(fds), 0);
+    const char *scratch = tmpdir_new(); // what the child makes goes with it: it can not clean up itself
     pid_t pid = fork();
     assert_true(pid >= 0);
-    if (pid == 0) become_child(dir, kill_at, fds[1], script);
+    if (pid == 0) {
+        setenv("TMPDIR", scratch, 1);
+        become_child(dir, kill_at, fds[1], script);
+    }
     close(fds[1]);
     int64_t told = -1, one;
     if (ms >= 0) {
