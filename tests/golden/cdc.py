@@ -3,7 +3,7 @@
 """cdc.py [CASE [VARIANT]]   what Debezium wrote for the same SQL, record by record, against what connectd has in its log.
 
 cdc/CASE/setup.sql runs before the daemon starts, so that the snapshot sees its rows, workload.sql once it streams; then one row goes
-into zz_end. cdc/CASE/variants: a golden file's name and the options that differ a line; cdc/CASE/golden/NAME.jsonl: the records.
+into zz_end. What an older server sends otherwise than the one of the goldens is left out of both sides. cdc/CASE/variants: a golden file's name and the options that differ a line; cdc/CASE/golden/NAME.jsonl: the records.
 Prints a line a variant; fails when any record differs. KEEP=1 keeps the scratch folder of a failure.
 """
 import json
@@ -41,6 +41,16 @@ def has_end(daemon, topic):
     return done.returncode == 0 and sum(p['high_watermark'] for p in json.loads(done.stdout)['partitions']) > 0
 
 
+def beyond(pg):
+    """Topics that a server of this age fills otherwise than the one (15) of the goldens."""
+    topics = set()
+    if pg.version() < 150000:
+        topics.add('PREFIX.transaction')  # older ones send empty transactions, too
+    if pg.version() < 140000:
+        topics.add('PREFIX.message')  # and no logical messages through pgoutput
+    return topics
+
+
 def run(pg, case, name, options):
     """The differences between golden and ours: (identical, total, kinds)."""
     prefix = 'g_%s_%s' % (case, name)
@@ -60,7 +70,11 @@ def run(pg, case, name, options):
                 for record in daemon.consume(prefix + r'\..*'):
                     f.write(json.dumps(record, ensure_ascii=False) + '\n')
         pg.sql('select pg_drop_replication_slot(slot_name) from pg_replication_slots')
-        result = compare(load(os.path.join(HERE, 'cdc', case, 'golden', name + '.jsonl')), load(ours, prefix))
+        want, got = load(os.path.join(HERE, 'cdc', case, 'golden', name + '.jsonl')), load(ours, prefix)
+        for topic in beyond(pg):
+            want.pop(topic, None)
+            got.pop(topic, None)
+        result = compare(want, got)
     print('%s/%s: %d of %d records identical' % (case, name, result[0], result[1]), flush=True)
     return result
 

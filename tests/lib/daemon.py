@@ -87,6 +87,10 @@ class Postgres:
             raise AssertionError('psql: %s\n%s' % (done.stderr.strip(), text))
         return [line.split('\x1f') for line in done.stdout.splitlines()]
 
+    def version(self):
+        """The server's, as a number: 150014 for 15.14."""
+        return int(self.sql('show server_version_num', db='postgres')[0][0])
+
     def yaml(self):
         return '{hostname: 127.0.0.1, port: %s, dbname: %s, user: postgres, password: unused}' % (self.port, self.db)
 

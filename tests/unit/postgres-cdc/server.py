@@ -27,9 +27,9 @@ sources:
 
 
 def task(daemon):
-    """The only task of the only connector: its state, trace and hint in one dict."""
-    c = daemon.status()['connectors'][0]
-    return (c['tasks'] or [c])[0]
+    """The only task of the only connector: its state, trace and hint in one dict. A daemon just started may know of none yet."""
+    connectors = daemon.status()['connectors'] or [{'state': 'UNASSIGNED', 'tasks': []}]
+    return (connectors[0]['tasks'] or connectors)[0]
 
 
 def streams(pg):
@@ -183,8 +183,10 @@ def large_transactions_with_savepoints_are_streamed_and_folded(pg, scratch):
             p.stdin.close()
             assert p.wait() == 0
         wait_marker(pg, daemon)
-        streamed = int(pg.sql('select coalesce(sum(stream_txns), 0) from pg_stat_replication_slots')[0][0])
-        assert streamed >= 3, 'the server streamed %d transactions: this test shows nothing' % streamed
+        streamed = 0
+        if pg.version() >= 140000:  # older servers do not stream, and send each transaction whole at its end
+            streamed = int(pg.sql('select coalesce(sum(stream_txns), 0) from pg_stat_replication_slots')[0][0])
+            assert streamed >= 3, 'the server streamed %d transactions: this test shows nothing' % streamed
         seen = check_table(pg, daemon, 'a')
     pg.sql('alter system reset logical_decoding_work_mem', db='postgres')
     pg.sql('select pg_reload_conf()')
@@ -218,7 +220,7 @@ def the_least_rights_suffice_and_each_missing_one_is_named(pg, scratch):
     pg.sql("create role guest login", db='postgres')
     options = ['publication.autocreate.mode: disabled', 'publication.name: pub', 'table.include.list: [public.shop]']
     with Daemon(scratch, {'t': pipeline(pg, *options, user='guest')}) as daemon:
-        wait_failed(daemon, 'replication', 'ALTER ROLE', 'REPLICATION')
+        wait_failed(daemon, 'ALTER ROLE', 'REPLICATION')
         pg.sql('alter role guest replication', db='postgres')
         daemon.run('restart', 't-db')
         wait_failed(daemon, 'publication pub does not exist', 'CREATE PUBLICATION')
