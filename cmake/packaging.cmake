@@ -23,5 +23,5 @@ set(CPACK_DEBIAN_DEV_PACKAGE_NAME connectd-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS "connectd (= ${PROJECT_VERSION}), pkg-config")
 set(CPACK_DEBIAN_DEV_DESCRIPTION "Headers and SDK for plugins of connectd: the C ABI that sources, sinks, transforms and converters are written against,
- a host to test them with, examples and the manual.")
+ a host to test them with, examples and the manual. Also the log alone, as a library to embed.")
 include(CPack)
