@@ -34,8 +34,8 @@ int main(int argc, char **argv) {
     if (store_open(&o, &s, &err)) return give_up("open", &err);
     if (!strcmp(argv[1], "run")) {
         struct script *x = script_new(strtoull(argv[3], NULL, 10), (unsigned)strtoul(argv[4], NULL, 10));
-        struct script_hooks hooks = {begun, acked, NULL, NULL};
-        if (script_run(x, s, 0, &hooks, &err)) return give_up("run", &err);
+        struct script_hooks hooks = {.begun = begun, .acked = acked};
+        if (script_run(x, &s, 0, script_count(x), &hooks, &err)) return give_up("run", &err);
         script_free(x);
     }
     if (store_close(s, &err)) return give_up("close", &err);

@@ -8,9 +8,10 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 #include "test.h"
 
-enum kind { CREATE, DELETE, GROW, CONFIGURE, COMMIT, RETRY, END_TXN, DELETE_BEFORE, CHECKPOINT, CLEAN };
+enum kind { CREATE, DELETE, GROW, CONFIGURE, COMMIT, RETRY, END_TXN, DELETE_BEFORE, CHECKPOINT, CLEAN, REOPEN };
 enum { PARTS_MOST = 4, LARGE = 3000 };
 
 // One batch of a commit.
@@ -32,7 +33,8 @@ struct op {
     int piece_count;
 };
 
-struct record_is { unsigned tag, index, bytes; char control; }; // control: 0, 'c' commit, 'a' abort
+// control: 0, 'c' commit, 'a' abort. fate: what became of its transaction, 0 while it is open and of records outside of any.
+struct record_is { unsigned tag, index, bytes; char control, fate; int producer; }; // producer: + 1, 0 none
 struct aborted { int64_t id, first, last; };
 struct log {
     struct record_is *records;
@@ -133,7 +135,7 @@ static void forget_producers(struct state *s, int name) {
 static void apply_piece(struct script *x, struct state *s, struct piece *p) {
     struct log *l = log_of(x, s, p->name, p->partition);
     p->offset = s->end[p->name][p->partition];
-    for (unsigned i = 0; i < p->records; i++) VEC_PUSH(l->records, l->n, l->cap, ((struct record_is){p->tag, i, p->bytes, 0}));
+    for (unsigned i = 0; i < p->records; i++) VEC_PUSH(l->records, l->n, l->cap, ((struct record_is){.tag = p->tag, .index = i, .bytes = p->bytes, .producer = p->producer + 1}));
     s->end[p->name][p->partition] += p->records;
     if (p->producer < 0) return;
     struct producer_is *w = &s->producers[p->producer];
@@ -149,6 +151,8 @@ static void apply_end(struct script *x, struct state *s, const struct op *o) {
     struct log *l = log_of(x, s, w->name, w->partition);
     int64_t at = s->end[w->name][w->partition]++;
     VEC_PUSH(l->records, l->n, l->cap, ((struct record_is){.control = o->commit_txn ? 'c' : 'a'}));
+    for (int64_t i = w->txn_first; i < at; i++)
+        if (l->records[i].producer == o->producer + 1) l->records[i].fate = o->commit_txn ? 'c' : 'a';
     if (!o->commit_txn) VEC_PUSH(l->aborted, l->aborted_n, l->aborted_cap, ((struct aborted){producer_id(o->producer), w->txn_first, at}));
     w->txn_first = -1;
 }
@@ -189,7 +193,7 @@ static void plan_piece(struct script *x, const struct state *s, struct op *o, un
             if (w->name >= 0) p->name = w->name, p->partition = w->partition;
             p->producer = producer;
             p->sequence = w->name >= 0 ? w->next : 0;
-            p->transactional = p->name != COMPACTED && (w->txn_first >= 0 || pick(x, 2));
+            p->transactional = w->txn_first >= 0 || pick(x, 2);
         }
     }
     o->piece_count++;
@@ -223,7 +227,9 @@ static void plan(struct script *x, const struct state *s, struct op *o, unsigned
         o->before = (int64_t)pick(x, (unsigned)s->end[topic][o->partition] + 1);
     } else if (dice < 34 && w->txn_first >= 0) {
         o->kind = END_TXN, o->commit_txn = pick(x, 2);
-    } else if (dice < 38 && w->sent) {
+    } else if (dice < 35) {
+        o->kind = REOPEN;
+    } else if (dice < 39 && w->sent) {
         o->kind = RETRY, o->pieces[0] = w->last, o->piece_count = 1;
     } else {
         plan_commit(x, s, o, number);
@@ -261,7 +267,7 @@ void script_free(struct script *x) {
 unsigned script_count(const struct script *x) { return x->count; }
 
 const char *script_op_text(const struct script *x, unsigned n) {
-    static const char *const kinds[] = {"create", "delete", "grow", "configure", "commit", "retry", "end-txn", "delete-before", "checkpoint", "clean"};
+    static const char *const kinds[] = {"create", "delete", "grow", "configure", "commit", "retry", "end-txn", "delete-before", "checkpoint", "clean", "reopen"};
     static char text[160];
     if (n >= x->count) return "the end";
     const struct op *o = &x->ops[n];
@@ -307,19 +313,24 @@ static void reader_woken(void *arg) {
     struct partition_offsets o;
     partition_offsets(w->watch.partition, &o);
     if (partition_health(w->watch.partition, NULL) || store_health(w->r->s, NULL) || o.high_watermark <= w->watch.beyond) return;
-    w->r->hooks->seen(w->r->hooks->arg, w->name, w->partition, o.high_watermark);
+    w->r->hooks->seen(w->r->hooks->arg, w->name, w->partition, o.high_watermark, o.last_stable > o.log_start ? o.last_stable : 0);
     w->watch.beyond = o.high_watermark;
     partition_watch(&w->watch);
 }
 
-static void add_readers(struct run *r, const struct op *o, int from) {
-    for (int i = from; i < o->count && r->hooks->seen; i++) {
+static void add_readers(struct run *r, int name, int from, int to) {
+    for (int i = from; i < to && r->hooks->seen; i++) {
         struct reader *w = xcalloc(1, sizeof(*w));
-        *w = (struct reader){.next = r->readers, .r = r, .topic = topic_get(r->s, names[o->name]), .name = o->name, .partition = i};
+        *w = (struct reader){.next = r->readers, .r = r, .topic = topic_get(r->s, names[name]), .name = name, .partition = i};
         w->watch = (struct watch){.partition = topic_partition(w->topic, i), .beyond = 0, .fn = reader_woken, .arg = w};
         r->readers = w;
         partition_watch(&w->watch);
     }
+}
+
+static void add_all_readers(struct run *r, const struct state *s) {
+    for (int i = 0; i < SCRIPT_NAMES; i++)
+        if (s->instance[i] >= 0) add_readers(r, i, 0, s->partitions[i]);
 }
 
 static void drop_readers(struct run *r) {
@@ -329,6 +340,7 @@ static void drop_readers(struct run *r) {
         topic_unref(w->topic);
         free(w);
     }
+    r->readers = NULL;
 }
 
 // ── commits ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -418,33 +430,78 @@ static int run_admin(struct store *s, const struct op *o, struct err *err) {
 
 static bool is_commit(const struct op *o) { return o->kind == COMMIT || o->kind == RETRY || o->kind == END_TXN; }
 
-static int run_ops(struct run *r, unsigned from, struct err *err) {
-    for (unsigned n = from; n < r->x->count; n++) {
-        const struct op *o = &r->x->ops[n];
-        if (!is_commit(o) || n % 5 == 0) wait_idle(r);
-        if (r->failed) return *err = r->err, -1;
-        r->hooks->begun(r->hooks->arg, n);
-        if (is_commit(o) ? start_commit(r, n, err) : run_admin(r->s, o, err)) return -1;
-        if (!is_commit(o)) r->hooks->acked(r->hooks->arg, n);
-        if (o->kind == CREATE) add_readers(r, o, 0);
-        if (o->kind == GROW) add_readers(r, o, o->count - 1);
-    }
-    wait_idle(r);
-    return r->failed ? (*err = r->err, -1) : 0;
+static int reopen(struct run *r, unsigned n, struct err *err) {
+    if (!r->hooks->reopen) return 0;
+    drop_readers(r);
+    if (r->hooks->reopen(r->hooks->arg, &r->s, err)) return -1;
+    add_all_readers(r, &r->x->states[n]);
+    return 0;
 }
 
-int script_run(struct script *x, struct store *s, unsigned from, const struct script_hooks *hooks, struct err *err) {
-    struct run r = {.x = x, .s = s, .hooks = hooks, .lock = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER};
-    int failed = run_ops(&r, from, err);
+// Commits are only started.
+static int start_op(struct run *r, unsigned n, struct err *err) {
+    const struct op *o = &r->x->ops[n];
+    if (is_commit(o)) return start_commit(r, n, err);
+    if (o->kind == REOPEN ? reopen(r, n, err) : run_admin(r->s, o, err)) return -1;
+    r->hooks->acked(r->hooks->arg, n);
+    if (o->kind == CREATE) add_readers(r, o->name, 0, o->count);
+    if (o->kind == GROW) add_readers(r, o->name, o->count - 1, o->count);
+    return 0;
+}
+
+static int failure(struct run *r, struct err *err) {
+    LOCK_SCOPE(&r->lock);
+    if (!r->failed) return 0;
+    *err = r->err;
+    r->failed = false;
+    return -1;
+}
+
+static int run_op(struct run *r, unsigned n, struct err *err) {
+    for (;;) {
+        int failed = start_op(r, n, err);
+        if (!r->hooks->again) return failed;
+        wait_idle(r);
+        if (!failed) failed = failure(r, err);
+        if (!failed || !r->s || !r->hooks->again(r->hooks->arg, n, err)) return failed;
+    }
+}
+
+static int run_ops(struct run *r, unsigned from, unsigned to, struct err *err) {
+    for (unsigned n = from; n < to; n++) {
+        if (!is_commit(&r->x->ops[n]) || n % 5 == 0) wait_idle(r);
+        if (failure(r, err)) return -1;
+        r->hooks->begun(r->hooks->arg, n);
+        if (run_op(r, n, err)) return -1;
+    }
+    wait_idle(r);
+    return failure(r, err);
+}
+
+int script_run(struct script *x, struct store **s, unsigned from, unsigned to, const struct script_hooks *hooks, struct err *err) {
+    struct run r = {.x = x, .s = *s, .hooks = hooks, .lock = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER};
+    if (from) add_all_readers(&r, &x->states[from]);
+    int failed = run_ops(&r, from, to, err);
     wait_idle(&r);
     drop_readers(&r);
+    *s = r.s;
     return failed;
 }
 
-unsigned script_seen_state(const struct script *x, unsigned from, int name, int partition, int64_t end) {
+static int64_t stable_of(const struct state *s, int name, int partition, int64_t end, int64_t start) {
+    for (int i = 0; i < SCRIPT_PRODUCERS; i++) {
+        const struct producer_is *w = &s->producers[i];
+        if (w->name == name && w->partition == partition && w->txn_first >= 0 && w->txn_first < end) end = w->txn_first;
+    }
+    return end < start ? start : end;
+}
+
+unsigned script_seen_state(const struct script *x, unsigned from, int name, int partition, int64_t end, int64_t stable) {
     for (unsigned n = from; n <= x->count; n++) {
         const struct state *s = &x->states[n];
-        if (s->instance[name] >= 0 && partition < s->partitions[name] && s->end[name][partition] >= end) return n;
+        if (s->instance[name] >= 0 && partition < s->partitions[name] && s->end[name][partition] >= end &&
+            stable_of(s, name, partition, s->end[name][partition], 0) >= stable)
+            return n;
         if (s->instance[name] < 0) return from;
     }
     return from;
@@ -470,89 +527,141 @@ static bool same_record(const struct record_is *want, const struct record *got) 
     return same;
 }
 
-// `seen` gets the offset of the last record of each key.
-static bool same_batch(const struct log *l, const uint8_t *p, const struct batch_header *h, int64_t *seen, const char *where, struct buf *why) {
+// What one reader saw of a partition, and what it expects.
+struct view {
+    const struct log *l;
+    const char *where;
+    bool compacted;
+    enum isolation isolation;
+    int64_t from, stable, end;          // the model's; a committed reader ends at stable
+    struct aborted_txn *aborted;        // committed reader: what the store says, in order
+    size_t aborted_n;
+    bool skipping[SCRIPT_PRODUCERS];    // committed reader: whose records it skips
+    int64_t next, latest[KEYS];         // offset after the last batch; last record of each key that counts
+    int64_t records;                    // that compaction must have left alone, or that committed readers get
+    struct buf *why;
+};
+
+// Compaction may take any record below the last stable offset but the last of each key that was not aborted.
+static bool counts(const struct record_is *r, int64_t offset, int64_t stable) { return !r->control && offset < stable && r->fate != 'a'; }
+
+static bool same_record_at(struct view *v, const struct record *got) {
+    const struct record_is *want = &v->l->records[got->offset];
+    if (want->control || !same_record(want, got)) return differs(v->why, "%s: record %" PRId64 " is another", v->where, got->offset);
+    if (v->isolation == READ_COMMITTED && want->fate == 'a') return differs(v->why, "%s: record %" PRId64 " was aborted, and is shown", v->where, got->offset);
+    if (counts(want, got->offset, v->stable)) v->latest[key_of(want->tag, want->index)] = got->offset;
+    if (got->offset >= v->from && (v->isolation == READ_COMMITTED || got->offset >= v->stable)) v->records++;
+    return true;
+}
+
+// As Kafka's consumer does: from a transaction's first batch on its producer is skipped, until its abort marker.
+static bool is_skipped(struct view *v, const struct batch_header *h, bool is_abort) {
+    int producer = (int)(h->producer_id - producer_id(0));
+    while (v->aborted_n && v->aborted->first_offset <= batch_last_offset(h)) {
+        v->skipping[v->aborted->producer_id - producer_id(0)] = true;
+        v->aborted++, v->aborted_n--;
+    }
+    if (h->producer_id < 0 || !(h->attributes & BATCH_TRANSACTIONAL)) return false;
+    bool skipped = v->skipping[producer];
+    if (is_abort) v->skipping[producer] = false;
+    return skipped;
+}
+
+static bool same_batch(struct view *v, const uint8_t *p, const struct batch_header *h) {
     struct buf scratch = {0};
     struct record_iter it;
     struct record r;
     struct err err;
-    struct batch_marker m;
-    if ((size_t)batch_last_offset(h) >= l->n) return differs(why, "%s: offset %" PRId64 " was never sent", where, batch_last_offset(h));
-    if (h->attributes & BATCH_CONTROL) {
-        char want = l->records[h->base_offset].control;
-        return (!batch_marker_read(p, batch_size(h), &m) && want == (m.commit_txn ? 'c' : 'a')) || differs(why, "%s: marker at %" PRId64, where, h->base_offset);
+    struct batch_marker m = {.commit_txn = true};
+    if ((size_t)batch_last_offset(h) >= v->l->n) return differs(v->why, "%s: offset %" PRId64 " was never sent", v->where, batch_last_offset(h));
+    bool control = h->attributes & BATCH_CONTROL;
+    if (control && h->count) {
+        char want = v->l->records[h->base_offset].control;
+        if (batch_marker_read(p, batch_size(h), &m) || want != (m.commit_txn ? 'c' : 'a')) return differs(v->why, "%s: marker at %" PRId64, v->where, h->base_offset);
     }
-    if (record_iter_init(&it, p, batch_size(h), &scratch, SIZE_MAX, &err)) return differs(why, "%s: %s", where, err.msg);
-    while (record_iter_next(&it, &r, &err) > 0) {
-        const struct record_is *want = &l->records[r.offset];
-        if (want->control || !same_record(want, &r)) return differs(why, "%s: record %" PRId64 " is another", where, r.offset);
-        seen[key_of(want->tag, want->index)] = r.offset;
-    }
+    if (v->isolation == READ_COMMITTED && is_skipped(v, h, control && !m.commit_txn)) return true;
+    if (control) return true;
+    if (record_iter_init(&it, p, batch_size(h), &scratch, SIZE_MAX, &err)) return differs(v->why, "%s: %s", v->where, err.msg);
+    while (record_iter_next(&it, &r, &err) > 0)
+        if (!same_record_at(v, &r)) return false;
     return true;
 }
 
-// Compaction may take anything but the last of each key.
-static bool has_latest(const struct log *l, const int64_t *seen, int64_t start, int64_t end, const char *where, struct buf *why) {
+static bool has_latest(struct view *v) {
     int64_t latest[KEYS] = {-1, -1, -1, -1};
-    for (int64_t i = 0; i < end; i++) latest[key_of(l->records[i].tag, l->records[i].index)] = i;
+    for (int64_t i = 0; i < v->end; i++)
+        if (counts(&v->l->records[i], i, v->stable)) latest[key_of(v->l->records[i].tag, v->l->records[i].index)] = i;
     for (int k = 0; k < KEYS; k++)
-        if (latest[k] >= start && seen[k] != latest[k]) return differs(why, "%s: the last record of key %s, %" PRId64 ", is not there", where, keys[k], latest[k]);
+        if (latest[k] >= v->from && v->latest[k] != latest[k])
+            return differs(v->why, "%s: the last record of key %s, %" PRId64 ", is not there", v->where, keys[k], latest[k]);
     return true;
+}
+
+// Every record that this reader must get: with gaps only where compaction may make them.
+static bool has_all(struct view *v) {
+    int64_t from = v->compacted ? v->stable : v->from, upto = v->isolation == READ_COMMITTED ? v->stable : v->end, want = 0;
+    if (from < v->from) from = v->from;
+    for (int64_t i = from; i < upto; i++)
+        want += !v->l->records[i].control && (v->isolation == READ_COMMITTED ? v->l->records[i].fate != 'a' : i >= v->stable);
+    if (v->isolation == READ_COMMITTED && v->compacted) return true;
+    return v->records == want || differs(v->why, "%s: %" PRId64 " records, not %" PRId64, v->where, v->records, want);
 }
 
 // Reads everything; every record is the model's, offsets continue up to the end.
-static bool same_records(const struct log *l, struct partition *p, bool compacted, int64_t from, int64_t end, const char *where, struct buf *why) {
+static bool same_view(struct view *v, struct partition *p) {
     struct buf batches = {0};
-    struct read_request q = {.from = from, .max_bytes = 3000};
+    struct read_request q = {.from = v->from, .max_bytes = 3000, .isolation = v->isolation};
     struct read_result r;
     struct batch_header h;
     struct err err;
-    int64_t next = -1, seen[KEYS] = {-1, -1, -1, -1}, start = from;
     bool same = true;
+    v->next = -1;
+    for (int k = 0; k < KEYS; k++) v->latest[k] = -1;
     do {
         buf_clear(&batches);
-        if (partition_read(p, &q, &batches, &r, &err)) same = differs(why, "%s: %s", where, err.msg);
+        if (partition_read(p, &q, &batches, &r, &err)) same = differs(v->why, "%s: %s", v->where, err.msg);
         for (size_t at = 0; same && at < r.n; at += batch_size(&h)) {
-            if (batch_read_header(batches.p + at, r.n - at, &h)) same = differs(why, "%s: no whole batch", where);
-            else if (!compacted && (next >= 0 ? h.base_offset != next : h.base_offset > from)) same = differs(why, "%s: offset %" PRId64 " follows %" PRId64, where, h.base_offset, next);
-            else same = same_batch(l, batches.p + at, &h, seen, where, why);
-            next = batch_last_offset(&h) + 1;
+            if (batch_read_header(batches.p + at, r.n - at, &h)) same = differs(v->why, "%s: no whole batch", v->where);
+            else if (!v->compacted && (v->next >= 0 ? h.base_offset != v->next : h.base_offset > v->from))
+                same = differs(v->why, "%s: offset %" PRId64 " follows %" PRId64, v->where, h.base_offset, v->next);
+            else same = same_batch(v, batches.p + at, &h);
+            v->next = batch_last_offset(&h) + 1;
         }
         q.from = r.next;
     } while (same && r.n);
-    if (same && compacted) same = has_latest(l, seen, start, end, where, why);
-    else if (same && (next < 0 ? from : next) != end) same = differs(why, "%s: readable to %" PRId64 ", not to %" PRId64, where, next, end);
     buf_done(&batches);
-    return same;
+    int64_t end = v->isolation == READ_COMMITTED ? v->stable : v->end;
+    if (same && v->next > end) same = differs(v->why, "%s: shown to %" PRId64 ", beyond %" PRId64, v->where, v->next, end);
+    if (same && v->compacted) same = has_latest(v);
+    else if (same && (v->next < 0 ? v->from : v->next) != end) same = differs(v->why, "%s: readable to %" PRId64 ", not to %" PRId64, v->where, v->next, end);
+    return same && has_all(v);
 }
 
-static int64_t stable_of(const struct state *s, int name, int partition, int64_t end, int64_t start) {
-    for (int i = 0; i < SCRIPT_PRODUCERS; i++) {
-        const struct producer_is *w = &s->producers[i];
-        if (w->name == name && w->partition == partition && w->txn_first >= 0 && w->txn_first < end) end = w->txn_first;
-    }
-    return end < start ? start : end;
-}
-
-// Those that a reader of [start, stable) must know.
-static bool same_aborted(const struct log *l, struct partition *p, int64_t start, int64_t stable, int64_t end, const char *where, struct buf *why) {
-    struct aborted_txn *got;
-    size_t n, found = 0;
-    struct err err;
-    if (partition_aborted(p, start, stable, &got, &n, &err)) return differs(why, "%s: %s", where, err.msg);
-    for (size_t i = 0; i < l->aborted_n; i++) {
-        const struct aborted *a = &l->aborted[i];
-        if (a->last < start || a->first >= stable || a->last >= end) continue;
+// Those that a reader of [start, stable) must know: all that have records there. Compaction may have taken the records.
+static bool same_aborted(const struct view *v, const struct aborted_txn *got, size_t n) {
+    size_t found = 0;
+    for (size_t i = 0; i < v->l->aborted_n; i++) {
+        const struct aborted *a = &v->l->aborted[i];
+        if (a->last < v->from || a->first >= v->stable || a->last >= v->end) continue;
         bool there = false;
         for (size_t k = 0; k < n; k++) there |= got[k].producer_id == a->id && got[k].first_offset == a->first;
-        if (!there) {
-            free(got);
-            return differs(why, "%s: aborted transaction from %" PRId64 " is not known", where, a->first);
-        }
-        found++;
+        if (!there && !v->compacted) return differs(v->why, "%s: aborted transaction from %" PRId64 " is not known", v->where, a->first);
+        found += there;
     }
-    free(got);
-    return n == found || differs(why, "%s: %zu aborted transactions, not %zu", where, n, found);
+    return n == found || differs(v->why, "%s: %zu aborted transactions, not %zu", v->where, n, found);
+}
+
+static bool same_both(struct view *v, struct partition *p) {
+    struct aborted_txn *aborted;
+    struct err err;
+    if (!same_view(v, p)) return false;
+    if (partition_aborted(p, v->from, v->stable, &aborted, &v->aborted_n, &err)) return differs(v->why, "%s: %s", v->where, err.msg);
+    v->aborted = aborted;
+    v->isolation = READ_COMMITTED;
+    v->records = 0;
+    bool same = same_aborted(v, aborted, v->aborted_n) && same_view(v, p);
+    free(aborted);
+    return same;
 }
 
 static bool same_partition(const struct script *x, const struct state *s, struct topic *t, int name, int partition, struct buf *why) {
@@ -569,7 +678,8 @@ static bool same_partition(const struct script *x, const struct state *s, struct
     if (o.log_start < s->start[name][partition] || o.log_start > end) return differs(why, "%s: starts at %" PRId64, where, o.log_start);
     int64_t stable = stable_of(s, name, partition, end, o.log_start);
     if (o.last_stable != stable) return differs(why, "%s: stable to %" PRId64 ", not %" PRId64, where, o.last_stable, stable);
-    return same_records(l, p, name == COMPACTED, o.log_start, end, where, why) && same_aborted(l, p, o.log_start, stable, end, where, why);
+    struct view v = {.l = l, .where = where, .compacted = name == COMPACTED, .from = o.log_start, .stable = stable, .end = end, .why = why};
+    return same_both(&v, p);
 }
 
 static bool same_topic(const struct script *x, const struct state *s, struct topic *t, int name, struct buf *why) {

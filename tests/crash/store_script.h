@@ -16,8 +16,12 @@ struct script;
 struct script_hooks {
     void (*begun)(void *arg, unsigned op);
     void (*acked)(void *arg, unsigned op);   // from the store's threads too, in order
-    // A reader was woken and could see this far. May be NULL. From the store's threads too.
-    void (*seen)(void *arg, int name, int partition, int64_t end);
+    // A reader was woken and could see this far, and of committed records that far. May be NULL. From the store's threads too.
+    void (*seen)(void *arg, int name, int partition, int64_t end, int64_t stable);
+    // Closes the store and opens it again. May be NULL: then the script has no such operation in effect.
+    int (*reopen)(void *arg, struct store **s, struct err *err);
+    // The operation failed: is it to be tried again? May be NULL: then the script stops. With it operations run one at a time.
+    bool (*again)(void *arg, unsigned op, const struct err *err);
     void *arg;
 };
 
@@ -27,11 +31,11 @@ unsigned script_count(const struct script *x);
 const char *script_op_text(const struct script *x, unsigned op); // for messages; valid until the next call
 // The store options the script needs (small inline threshold, small journal, no threads of its own).
 struct store_options script_options(struct fs *fs);
-// Runs operations from `from` on: commits that follow each other are handed over together. Stops at the first failure (-1) unless the
-// store is stopped by then.
-int script_run(struct script *x, struct store *s, unsigned from, const struct script_hooks *hooks, struct err *err);
+// Runs operations [from, to): commits that follow each other are handed over together. Stops at the first failure (-1). *s changes when
+// the script opens the store again, and is NULL when that failed.
+int script_run(struct script *x, struct store **s, unsigned from, unsigned to, const struct script_hooks *hooks, struct err *err);
 // The first state, not before `from`, in which that much is there: what was seen must stay. `from` when the topic is deleted by then.
-unsigned script_seen_state(const struct script *x, unsigned from, int name, int partition, int64_t end);
+unsigned script_seen_state(const struct script *x, unsigned from, int name, int partition, int64_t end, int64_t stable);
 // Is the store in state n? If not, *why says what differs.
 bool script_matches(const struct script *x, struct store *s, unsigned n, struct buf *why);
 // In state n: retries of what idempotent producers sent last are answered as duplicates, and new batches are taken.

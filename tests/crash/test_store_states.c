@@ -8,68 +8,98 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/map.h"
 #include "base/mem.h"
 #include "fs_crash.h"
 #include "store_script.h"
 #include "test.h"
 
-enum { OPS = 160, STATES = 2500 };
+enum { OPS = 160, STATES = 2500, SHARE = 800 };
 
 static unsigned long from_env(const char *name, unsigned long otherwise) {
     const char *z = getenv(name);
     return z ? strtoul(z, NULL, 10) : otherwise;
 }
 
+struct bounds { unsigned acked, begun; };
+
 struct recording {
     struct script *script;
-    struct fs *base, *fs;
+    struct fs *fs;
     const struct fs_trace *trace;
+    size_t *synced;           // for each event, the index after the last sync before it
+    struct bounds *bounds;    // for each event, as of before it
 };
 
 static void mark_begun(void *arg, unsigned op) { fs_fault_mark(arg, "begun %u", op); }
 static void mark_acked(void *arg, unsigned op) { fs_fault_mark(arg, "acked %u", op); }
-static void mark_seen(void *arg, int name, int partition, int64_t end) { fs_fault_mark(arg, "seen %d %d %" PRId64, name, partition, end); }
+static void mark_seen(void *arg, int name, int partition, int64_t end, int64_t stable) {
+    fs_fault_mark(arg, "seen %d %d %" PRId64 " %" PRId64, name, partition, end, stable);
+}
+
+static void bounds_move(const struct recording *r, const struct fs_event *e, struct bounds *b) {
+    unsigned op, least = b->acked;
+    int name, partition;
+    int64_t end, stable;
+    if (e->kind != FS_EV_MARK) return;
+    if (sscanf(e->path, "begun %u", &op) == 1) b->begun = op + 1;
+    if (sscanf(e->path, "acked %u", &op) == 1) least = op + 1;
+    if (sscanf(e->path, "seen %d %d %" SCNd64 " %" SCNd64, &name, &partition, &end, &stable) == 4)
+        least = script_seen_state(r->script, b->acked, name, partition, end, stable); // what a reader has seen counts as acknowledged
+    if (b->acked < least) b->acked = least;
+}
+
+static void walk(struct recording *r) {
+    struct bounds b = {0};
+    size_t synced = 0;
+    r->synced = xcalloc(r->trace->n + 1, sizeof(*r->synced));
+    r->bounds = xcalloc(r->trace->n + 1, sizeof(*r->bounds));
+    for (size_t i = 0; i < r->trace->n; i++) {
+        const struct fs_event *e = &r->trace->events[i];
+        bounds_move(r, e, &b);
+        if (e->kind == FS_EV_SYNC || e->kind == FS_EV_SYNC_DIR) synced = i + 1;
+        r->bounds[i + 1] = b;
+        r->synced[i + 1] = synced;
+    }
+}
+
+static struct fs *base; // of the run being recorded
+
+static int reopen(void *arg, struct store **s, struct err *err) {
+    struct store_options o = script_options(arg);
+    struct store *old = *s;
+    *s = NULL;
+    if (store_close(old, err)) return -1;
+    fs_mem_unlock(base);
+    return store_open(&o, s, err);
+}
 
 // Recording starts on an empty disk, so that the creation of the store is cut too.
 static struct recording record_run(uint64_t seed) {
-    struct recording r = {.script = script_new(seed, OPS), .fs = fs_fault_new(fs_mem_new())};
-    struct script_hooks hooks = {mark_begun, mark_acked, mark_seen, r.fs};
+    unsigned ops = (unsigned)from_env("CONNECTD_OPS", OPS);
+    base = fs_mem_new();
+    struct recording r = {.script = script_new(seed, ops), .fs = fs_fault_new(base)};
+    struct script_hooks hooks = {.begun = mark_begun, .acked = mark_acked, .seen = mark_seen, .reopen = reopen, .arg = r.fs};
     struct store_options o = script_options(r.fs);
     struct store *s;
     struct err err;
     struct buf why = {0};
     fs_fault_record(r.fs, true);
     assert_ok(store_open(&o, &s, &err), err);
-    assert_ok(script_run(r.script, s, 0, &hooks, &err), err);
-    if (!script_matches(r.script, s, OPS, &why)) fail_msg("seed %" PRIu64 ", no crash at all: %s", seed, buf_cstr(&why));
+    assert_ok(script_run(r.script, &s, 0, ops, &hooks, &err), err);
+    if (!script_matches(r.script, s, ops, &why)) fail_msg("seed %" PRIu64 ", no crash at all: %s", seed, buf_cstr(&why));
     buf_done(&why);
     assert_ok(store_close(s, &err), err);
     r.trace = fs_fault_trace(r.fs);
+    walk(&r);
     return r;
 }
 
 static void recording_done(struct recording *r) {
+    free(r->synced);
+    free(r->bounds);
     fs_close(r->fs);
     script_free(r->script);
-}
-
-struct bounds { unsigned acked, begun; };
-
-// What a reader has seen counts as acknowledged.
-static struct bounds bounds_at(const struct recording *r, size_t upto) {
-    struct bounds b = {0};
-    for (size_t i = 0; i < upto; i++) {
-        const struct fs_event *e = &r->trace->events[i];
-        unsigned op, least = b.acked;
-        int name, partition;
-        int64_t end;
-        if (e->kind != FS_EV_MARK) continue;
-        if (sscanf(e->path, "begun %u", &op) == 1) b.begun = op + 1;
-        if (sscanf(e->path, "acked %u", &op) == 1) least = op + 1;
-        if (sscanf(e->path, "seen %d %d %" SCNd64, &name, &partition, &end) == 3) least = script_seen_state(r->script, b.acked, name, partition, end);
-        if (b.acked < least) b.acked = least;
-    }
-    return b;
 }
 
 static bool matches_one(const struct script *x, struct store *s, struct bounds b, unsigned *ret_n, struct buf *why) {
@@ -102,7 +132,7 @@ static bool recovers(const struct script *x, struct fs *disk, struct bounds b, b
 
 static void report(const struct recording *r, uint64_t seed, size_t upto, const char *variant, struct buf *why) {
     struct buf trace = {0};
-    struct bounds b = bounds_at(r, upto);
+    struct bounds b = r->bounds[upto];
     struct fs_trace tail = {r->trace->events + (upto > 25 ? upto - 25 : 0), upto > 25 ? 25 : upto, 0};
     fs_trace_print(&tail, &trace);
     print_message("seed %" PRIu64 ", cut before event %zu of %zu, %s, acked %u, begun %u (%s):\n%s\n%s", seed, upto, r->trace->n, variant, b.acked, b.begun,
@@ -121,18 +151,31 @@ struct choice {
 
 static struct fs_keep all_but_one(void *arg, const struct fs_trace *t, size_t event) {
     const struct choice *c = arg;
-    return (struct fs_keep){0, event == c->lost ? c->bytes : UINT64_MAX};
+    return (struct fs_keep){.take = event == c->lost ? c->bytes : UINT64_MAX};
 }
 
 // Sizes and names reach the disk, bytes do not: the file is as long as it was, and zero.
 static struct fs_keep zeros(void *arg, const struct fs_trace *t, size_t event) {
-    return (struct fs_keep){t->events[event].kind == FS_EV_WRITE ? t->events[event].n - 1 : 0, t->events[event].kind == FS_EV_WRITE ? 1 : UINT64_MAX};
+    return t->events[event].kind == FS_EV_WRITE ? (struct fs_keep){.grow = true} : (struct fs_keep){.take = UINT64_MAX};
+}
+
+// A log of names and sizes, cut somewhere after the last sync, and bytes as they happened to be written back.
+static struct fs *build_journalled(const struct recording *r, size_t upto, struct choice *c) {
+    static const char *const kinds[] = {"as ext4 with data=writeback, sectors", "as ext4 and XFS, sectors", "as ext4 with data=writeback, pages", "as ext4 and XFS, pages"};
+    size_t synced = r->synced[upto];
+    struct fs_journalled m = {.seed = c->seed};
+    uint64_t dice = test_random(&m.seed);
+    m.ordered = dice & 1;
+    m.unit = dice & 2 ? 4096 : 512;
+    m.logged = synced + (dice >> 8) % (upto - synced + 1);
+    c->name = kinds[dice & 3];
+    return fs_crash(NULL, r->trace, upto, fs_keep_journalled, &m);
 }
 
 static struct fs *build(const struct recording *r, size_t upto, struct choice *c, uint64_t dice) {
     size_t *pending, n;
     *c = (struct choice){.seed = dice};
-    switch (dice % 8) {
+    switch (dice % 12) {
     case 0: c->name = "all that was not synced is lost"; return fs_crash(NULL, r->trace, upto, fs_keep_none, NULL);
     case 1: c->name = "nothing is lost"; return fs_crash(NULL, r->trace, upto, fs_keep_all, NULL);
     case 2: c->name = "sizes without bytes"; return fs_crash(NULL, r->trace, upto, zeros, NULL);
@@ -140,40 +183,73 @@ static struct fs *build(const struct recording *r, size_t upto, struct choice *c
     case 4:
         n = fs_crash_pending(NULL, r->trace, upto, &pending);
         c->lost = n ? pending[(dice >> 8) % n] : 0;
-        if (n && dice % 8 == 4) c->lost = pending[n - 1], c->bytes = r->trace->events[c->lost].n ? (dice >> 8) % r->trace->events[c->lost].n : 0;
+        if (n && dice % 12 == 4) c->lost = pending[n - 1], c->bytes = r->trace->events[c->lost].n ? (dice >> 8) % r->trace->events[c->lost].n : 0;
         if (dice & 128) c->bytes &= ~(uint64_t)511;
         free(pending);
-        c->name = dice % 8 == 3 ? "one change is lost" : "the last change is cut";
+        c->name = dice % 12 == 3 ? "one change is lost" : "the last change is cut";
         return fs_crash(NULL, r->trace, upto, all_but_one, c);
+    case 5:
+    case 6:
+    case 7:
+    case 8:
+    case 9: return build_journalled(r, upto, c);
     default: c->name = "any subset, torn at sectors"; return fs_crash(NULL, r->trace, upto, fs_keep_random, &c->seed);
     }
 }
 
 // ── the tests ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-TEST(after_a_cut_anywhere_the_store_holds_exactly_what_was_acknowledged_and_whole_commits) {
-    uint64_t first = from_env("CONNECTD_SEED", 1), states = from_env("CONNECTD_STATES", STATES), tried = 0;
-    for (uint64_t seed = first; tried < states; seed++) {
-        struct recording r = record_run(seed);
-        uint64_t dice = seed * 7919 + 1, step = r.trace->n * 3 / (STATES / 2) + 1;
-        for (size_t upto = test_random(&dice) % step; upto <= r.trace->n && tried < states; upto += 1 + test_random(&dice) % step, tried++) {
-            struct buf why = {0};
-            struct choice c;
-            unsigned n;
-            struct fs *disk = build(&r, upto, &c, test_random(&dice) >> 8);
-            if (!recovers(r.script, disk, bounds_at(&r, upto), tried % 4 == 0, &n, &why)) report(&r, seed, upto, c.name, &why);
-            buf_done(&why);
-        }
-        recording_done(&r);
+// Which disks were tried already, by fs_mem_hash.
+static bool is_new(struct map *seen, struct fs *disk) {
+    uint64_t hash = fs_mem_hash(disk);
+    struct str key = str_make(&hash, sizeof(hash));
+    if (map_get(seen, key)) return false;
+    map_put(seen, key, seen);
+    return true;
+}
+
+struct tally { uint64_t tried, built, wanted; struct map seen; };
+
+static void try_cut(const struct recording *r, uint64_t seed, size_t upto, uint64_t dice, struct tally *t) {
+    struct buf why = {0};
+    struct choice c;
+    unsigned n;
+    struct fs *disk = build(r, upto, &c, dice);
+    t->built++;
+    if (!is_new(&t->seen, disk)) {
+        fs_close(disk);
+        return;
     }
-    print_message("%" PRIu64 " crash states from seed %" PRIu64 ", all as the model says\n", tried, first);
+    t->tried++;
+    if (!recovers(r->script, disk, r->bounds[upto], t->tried % 4 == 0, &n, &why)) report(r, seed, upto, c.name, &why);
+    buf_done(&why);
+}
+
+static bool enough(const struct tally *t) { return t->tried >= t->wanted; }
+
+// Cuts at steps of the trace, so that all of it gets its share; then a few more of the next script.
+static void try_script(uint64_t seed, struct tally *t) {
+    struct recording r = record_run(seed);
+    uint64_t dice = seed * 7919 + 1, share = from_env("CONNECTD_SHARE", SHARE), step = r.trace->n * 2 / share + 1;
+    for (size_t upto = test_random(&dice) % step; upto <= r.trace->n && !enough(t); upto += 1 + test_random(&dice) % step)
+        try_cut(&r, seed, upto, test_random(&dice) >> 8, t);
+    recording_done(&r);
+}
+
+TEST(after_a_cut_anywhere_the_store_holds_exactly_what_was_acknowledged_and_whole_commits) {
+    uint64_t first = from_env("CONNECTD_SEED", 1), seed = first;
+    struct tally t = {.wanted = from_env("CONNECTD_STATES", STATES)};
+    for (; !enough(&t); seed++) try_script(seed, &t);
+    map_done(&t.seen, NULL);
+    print_message("%" PRIu64 " different crash states (of %" PRIu64 " built) of %" PRIu64 " scripts of %lu operations from seed %" PRIu64 ", all as the model says\n",
+                  t.tried, t.built, seed - first, from_env("CONNECTD_OPS", OPS), first);
 }
 
 // Recovery itself is recorded on a crashed disk and cut again: the second recovery ends in the same state.
 static void cut_recovery(const struct recording *r, uint64_t seed, size_t upto, uint64_t dice) {
     struct choice c;
     struct buf why = {0};
-    struct bounds b = bounds_at(r, upto);
+    struct bounds b = r->bounds[upto];
     unsigned n = 0, again;
     struct fs *first = build(r, upto, &c, dice), *recording = fs_fault_new(fs_mem_clone(first));
     fs_fault_record(recording, true);
@@ -203,9 +279,10 @@ static void cut_recovery(const struct recording *r, uint64_t seed, size_t upto, 
 TEST(a_recovery_that_is_cut_itself_ends_in_the_same_state) {
     uint64_t seed = from_env("CONNECTD_SEED", 1) + 1000, dice = seed;
     struct recording r = record_run(seed);
-    for (int i = 0; i < 60; i++) {
+    uint64_t times = from_env("CONNECTD_STATES", STATES) / 40;
+    for (uint64_t i = 0; i < times; i++) {
         size_t upto = test_random(&dice) % (r.trace->n + 1);
-        if (bounds_at(&r, upto).acked > 0) cut_recovery(&r, seed, upto, test_random(&dice));
+        if (r.bounds[upto].acked > 0) cut_recovery(&r, seed, upto, test_random(&dice));
     }
     recording_done(&r);
 }

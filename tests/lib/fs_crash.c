@@ -126,10 +126,21 @@ static void apply_rename(struct fs_mem *disk, const struct step *s) {
     if (there) mem_unlink(disk, s->node, s->name);
 }
 
+// Each piece between multiples of the unit, or not.
+static void apply_pieces(struct fs_mem *disk, const struct fs_event *e, int node, struct fs_keep k) {
+    for (uint64_t at = k.skip, n; at < k.skip + k.take; at += n) {
+        n = k.unit - (e->at + at) % k.unit;
+        if (n > k.skip + k.take - at) n = k.skip + k.take - at;
+        if (test_random(&k.seed) & 1) mem_write(disk, node, e->at + at, e->data + at, (size_t)n);
+    }
+}
+
 static void apply_write(struct fs_mem *disk, const struct fs_event *e, int node, struct fs_keep k) {
+    if (k.grow && disk->nodes[node]->size < e->at + e->n) mem_resize(disk, node, e->at + e->n);
     if (k.skip >= e->n) return;
     if (k.take > e->n - k.skip) k.take = e->n - k.skip;
-    mem_write(disk, node, e->at + k.skip, e->data + k.skip, (size_t)k.take);
+    if (k.unit) apply_pieces(disk, e, node, k);
+    else mem_write(disk, node, e->at + k.skip, e->data + k.skip, (size_t)k.take);
 }
 
 static void apply_allocate(struct fs_mem *disk, const struct fs_event *e, int node) {
@@ -139,7 +150,7 @@ static void apply_allocate(struct fs_mem *disk, const struct fs_event *e, int no
 }
 
 static void apply(struct fs_mem *disk, const struct fs_event *e, const struct step *s, struct fs_keep k) {
-    if (!k.take) return;
+    if (!k.take && !k.grow) return;
     switch (e->kind) {
     case FS_EV_CREATE:
     case FS_EV_MKDIR: mem_link(disk, s->node, s->name, s->child); break;
@@ -198,4 +209,16 @@ struct fs_keep fs_keep_random(void *arg, const struct fs_trace *t, size_t event)
              count = test_random(seed) % (sectors + 1);
     uint64_t start = from * 512 > e->at % 512 ? from * 512 - e->at % 512 : 0;
     return (struct fs_keep){start, count * 512};
+}
+
+// A write that is not logged yet may have reached the disk all the same, as far as the file was long enough: here it did by halves.
+struct fs_keep fs_keep_journalled(void *arg, const struct fs_trace *t, size_t event) {
+    struct fs_journalled *m = arg;
+    uint64_t dice = test_random(&m->seed);
+    struct fs_keep none = {0}, all = {.take = UINT64_MAX}, torn = {.take = UINT64_MAX, .unit = m->unit, .seed = dice >> 8};
+    if (t->events[event].kind != FS_EV_WRITE) return event < m->logged ? all : none;
+    if (event >= m->logged) return dice & 1 ? torn : none;
+    if (m->ordered) return dice & 3 ? all : torn;
+    torn.grow = true;
+    return dice & 1 ? torn : (struct fs_keep){.grow = true};
 }

@@ -14,9 +14,14 @@
 #include "fs_fault.h"
 #include "fs_mem.h"
 
-// What of one pending event reached the disk: of a write the bytes [skip, skip + take); of others all when take > 0.
+// What of one pending event reached the disk: of a write the bytes [skip, skip + take), and of those, when `unit` is set, only the
+// pieces between multiples of `unit` in the file that `seed` picks; of others all when take > 0. `grow`: the file is as long as if the
+// whole write had happened.
 struct fs_keep {
     uint64_t skip, take;
+    uint32_t unit;
+    uint64_t seed;
+    bool grow;
 };
 typedef struct fs_keep fs_keep_fn(void *arg, const struct fs_trace *t, size_t event);
 
@@ -29,5 +34,15 @@ size_t fs_crash_pending(struct fs *base, const struct fs_trace *t, size_t upto, 
 fs_keep_fn fs_keep_none;   // nothing pending reached the disk
 fs_keep_fn fs_keep_all;    // everything did, as after a kill -9
 fs_keep_fn fs_keep_random; // arg: uint64_t seed; half of the events, writes torn at 512-byte sectors
+
+// What ext4 and XFS promise on top: changes of names and sizes go through one log, so that what is lost is a tail of them, and any sync
+// carries those before it along. Bytes are on their own, unless the file system writes them before the size that shows them.
+struct fs_journalled {
+    size_t logged;      // names and sizes changed by events before this one are on the disk
+    uint64_t seed;      // for bytes
+    uint32_t unit;      // 512 or 4096: what is written whole
+    bool ordered;       // ext4's data=ordered, XFS: no size without its bytes; else zeros may show (data=writeback)
+};
+fs_keep_fn fs_keep_journalled; // arg: struct fs_journalled
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "fs_mem_int.h"
@@ -323,3 +324,25 @@ static bool same_tree(const struct fs_mem *a, int x, const struct fs_mem *b, int
 }
 
 bool fs_mem_equal(struct fs *a, struct fs *b) { return same_tree(mem_of(a), 0, mem_of(b), 0); }
+
+static uint64_t mix(uint64_t h, uint64_t value) { return (h ^ value) * 0x9e3779b97f4a7c15U ^ h >> 29; }
+
+// Pages of zeros count as pages that are not there.
+static uint64_t hash_tree(const struct fs_mem *m, int node) {
+    static const uint8_t zeros[MEM_PAGE];
+    const struct mem_node *n = m->nodes[node];
+    uint64_t h = mix(n->is_dir, n->size);
+    for (size_t i = 0; i < n->page_count; i++)
+        if (n->pages[i] && memcmp(n->pages[i]->bytes, zeros, MEM_PAGE) != 0) h = mix(mix(h, i), crc32c(0, n->pages[i]->bytes, MEM_PAGE));
+    for (size_t i = 0; i < n->entry_count; i++)
+        h = mix(mix(h, crc32c(0, n->entries[i].name, strlen(n->entries[i].name))), hash_tree(m, n->entries[i].node));
+    return h;
+}
+
+uint64_t fs_mem_hash(struct fs *fs) { return hash_tree(mem_of(fs), 0); }
+
+void fs_mem_unlock(struct fs *fs) {
+    struct fs_mem *m = mem_of(fs);
+    LOCK_SCOPE(&m->mutex);
+    while (m->lock_count) free(m->locks[--m->lock_count]);
+}

@@ -16,5 +16,9 @@ void fs_mem_set_capacity(struct fs *fs, uint64_t bytes);
 void fs_mem_flip(struct fs *fs, const char *path, uint64_t at, uint8_t mask);
 // True when both hold the same tree: names, kinds, sizes, bytes.
 bool fs_mem_equal(struct fs *a, struct fs *b);
+// Equal trees have equal numbers.
+uint64_t fs_mem_hash(struct fs *fs);
+// Locks of a process that has ended are free.
+void fs_mem_unlock(struct fs *fs);
 
 #endif
