@@ -651,11 +651,18 @@ static bool same_aborted(const struct view *v, const struct aborted_txn *got, si
     return n == found || differs(v->why, "%s: %zu aborted transactions, not %zu", v->where, n, found);
 }
 
+// As a consumer takes them; the store lists them in the order in which they ended.
+static int by_first(const void *a, const void *b) {
+    const struct aborted_txn *x = a, *y = b;
+    return (x->first_offset > y->first_offset) - (x->first_offset < y->first_offset);
+}
+
 static bool same_both(struct view *v, struct partition *p) {
     struct aborted_txn *aborted;
     struct err err;
     if (!same_view(v, p)) return false;
     if (partition_aborted(p, v->from, v->stable, &aborted, &v->aborted_n, &err)) return differs(v->why, "%s: %s", v->where, err.msg);
+    qsort(aborted, v->aborted_n, sizeof(*aborted), by_first);
     v->aborted = aborted;
     v->isolation = READ_COMMITTED;
     v->records = 0;
