@@ -111,29 +111,57 @@ void buf_printf(struct buf *b, const char *fmt, ...) {
     va_end(ap);
 }
 
-static const char digit_pairs[201] =
-    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
-    "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+// Eight decimal digits of v < 10^8 as eight bytes, the first digit lowest: halves, quarters and eighths side by side in one word.
+static uint64_t digits_of_8(uint32_t v) {
+    uint64_t fours = v / 10000 | (uint64_t)(v % 10000) << 32;
+    uint64_t hundreds = ((fours * 10486) >> 20) & 0x7f0000007f; // 10486 / 2^20 is 1/100 for what is below 10^4
+    uint64_t twos = hundreds | (fours - 100 * hundreds) << 16;
+    uint64_t tens = ((twos * 103) >> 10) & 0x000f000f000f000f; // 103 / 2^10 is 1/10 for what is below 100
+    return tens | (twos - 10 * tens) << 8;
+}
 
-// Writes the digits so that they end at `end`; returns their start.
-static char *digits_before(char *end, uint64_t v) {
-    while (v >= 100) {
-        end -= 2;
-        memcpy(end, digit_pairs + v % 100 * 2, 2);
-        v /= 100;
+static void put_word(uint8_t *p, uint64_t v) {
+    if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) v = __builtin_bswap64(v);
+    memcpy(p, &v, 8);
+}
+
+static const uint64_t zeros_8 = 0x3030303030303030;
+
+// Without leading zeros.
+static size_t put_head(uint8_t *p, uint32_t v) {
+    if (v < 10) return *p = (uint8_t)('0' + v), 1;
+    uint64_t digits = digits_of_8(v);
+    unsigned skip = (unsigned)__builtin_ctzll(digits) & ~7u; // bits of leading zero digits
+    put_word(p, (digits | zeros_8) >> skip);
+    return 8 - skip / 8;
+}
+
+size_t put_decimal_u64(uint8_t *p, uint64_t v) {
+    enum { E8 = 100000000 };
+    size_t n;
+    if (v < E8) return put_head(p, (uint32_t)v);
+    if (v / E8 < E8) n = put_head(p, (uint32_t)(v / E8));
+    else {
+        n = put_head(p, (uint32_t)(v / E8 / E8));
+        put_word(p + n, digits_of_8((uint32_t)(v / E8 % E8)) | zeros_8);
+        n += 8;
     }
-    if (v >= 10) return memcpy(end - 2, digit_pairs + v * 2, 2);
-    *--end = (char)('0' + v);
-    return end;
+    put_word(p + n, digits_of_8((uint32_t)(v % E8)) | zeros_8);
+    return n + 8;
+}
+
+size_t put_decimal(uint8_t *p, int64_t v) {
+    if (v >= 0) return put_decimal_u64(p, (uint64_t)v);
+    *p = '-';
+    return 1 + put_decimal_u64(p + 1, 0 - (uint64_t)v);
 }
 
 void buf_u64(struct buf *b, uint64_t v) {
-    char room[20], *start = digits_before(room + sizeof(room), v);
-    buf_put(b, start, (size_t)(room + sizeof(room) - start));
+    uint8_t room[DECIMAL_ROOM];
+    buf_put(b, room, put_decimal_u64(room, v));
 }
 
 void buf_i64(struct buf *b, int64_t v) {
-    char room[21], *start = digits_before(room + sizeof(room), v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
-    if (v < 0) *--start = '-';
-    buf_put(b, start, (size_t)(room + sizeof(room) - start));
+    uint8_t room[DECIMAL_ROOM];
+    buf_put(b, room, put_decimal(room, v));
 }

@@ -102,9 +102,8 @@ static uint64_t has_zero(uint64_t v) { return (v - ONES) & ~v & HIGHS; }
 
 static bool is_plain(uint8_t c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
 
-// Bytes at the front that are copied as they are: printable ASCII but quote and backslash. Eight at a time; the test may
-// stop early (never late) at the eight that hold a special one.
-static size_t plain_prefix(const char *p, size_t n) {
+// Eight at a time; the test may stop early (never late) at the eight that hold a special one.
+size_t json_plain_prefix(const char *p, size_t n) {
     size_t i = 0;
     for (uint64_t v; i + 8 <= n; i += 8) {
         memcpy(&v, p + i, 8);
@@ -128,11 +127,11 @@ static void escape_ascii(struct buf *out, uint8_t c) {
 
 void json_escape(struct buf *out, struct str s) {
     for (;;) {
-        size_t n = plain_prefix(s.p, s.n);
+        size_t n = json_plain_prefix(s.p, s.n);
         // Valid text beyond ASCII joins the run, so that it is copied at once.
         for (size_t more; n < s.n && (uint8_t)s.p[n] >= 0x80 && (more = utf8_sequence(str_from(s, n)));) {
             n += more;
-            n += plain_prefix(s.p + n, s.n - n);
+            n += json_plain_prefix(s.p + n, s.n - n);
         }
         buf_put(out, s.p, n);
         if (n == s.n) return;

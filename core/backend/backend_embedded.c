@@ -307,7 +307,7 @@ static const struct backend_ops ops = {
 int backend_embedded_open(const struct embedded_options *o, struct backend **ret, struct err *err) {
     struct embedded *e = xcalloc(1, sizeof(*e));
     struct txns_report report;
-    *e = (struct embedded){.base = {&ops}, .store = o->store, .default_partitions = o->default_partitions > 0 ? o->default_partitions : 1, .clock = o->clock ? o->clock : &clock_real};
+    *e = (struct embedded){.base = {&ops}, .store = o->store, .default_partitions = o->default_partitions > 0 ? o->default_partitions : 1, .codec = o->compression, .clock = o->clock ? o->clock : &clock_real};
     e->commit_max = o->commit_max_bytes ? o->commit_max_bytes : 15 << 20;
     pthread_mutex_init(&e->lock, NULL);
     if (txns_open(e->store, e->clock, o->txn_partitions, &e->txns, &report, err) != 0) goto no_txns;

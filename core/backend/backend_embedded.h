@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "base/clock.h"
+#include "store/batch.h"
 
 struct offsets;
 struct store;
@@ -18,6 +19,7 @@ struct embedded_options {       // zero means the default
     int32_t default_partitions; // of topics for which nobody says otherwise: 1
     int32_t offsets_partitions; // of __consumer_offsets when it is made: 50
     int32_t txn_partitions;     // of __transaction_state: 50
+    enum codec compression;     // of batches in topics that leave it to producers: none
     size_t commit_max_bytes;    // an open commit past it goes on as a transaction; below the store's own limit by a margin: 15 MiB
 };
 int backend_embedded_open(const struct embedded_options *o, struct backend **ret, struct err *err) MUST_USE;

@@ -21,6 +21,7 @@ struct embedded {
     struct clock *clock;
     size_t commit_max;
     int32_t default_partitions;
+    enum codec codec;             // of topics that leave it to producers
     struct offsets *offsets;
     struct txns *txns;
     struct kvmap *positions;

@@ -2,9 +2,12 @@
 // Producing into the store.
 //
 //   add ─► piece (a batch under construction), per partition     commit ─► one store commit: batches, positions, group offsets
-//             │ together past commit_max                                        └► sent ─► durable: done(NULL)
-//             ▼                                                                        └► failed: kept, in order, until retry
-//          spill: the pieces become a transaction's batches, commits of their own; the last one holds the markers
+//             │ full: packed       │ together past commit_max                   └► sent ─► durable: done(NULL)
+//             │ (compressed)       ▼                                                   └► failed: kept, in order, until retry
+//             └─► next piece    spill: the pieces become a transaction's batches, commits of their own; the last one holds the markers
+//
+// Pieces are built in memory that is used again and again: a packed one moves to memory of its own size. So a large commit costs its
+// compressed size, and no page is touched for the first time but for that.
 //
 // The store gives a failed commit back (commit_keep), and txn.h sees to it that all later ones fail with it; so what is held
 // is always the tail of what was sent, and sending it again changes nothing of it. done is called by the flusher, in order.
@@ -21,7 +24,12 @@
 enum {
     PIECE_BYTES = 1 << 20,    // a batch is closed past this: readers take whole batches
     PIECE_FIRST = 4096,       // of a partition's first batch, at least
-    SPILL_BYTES = 8 << 20,    // of a transaction, gathered into one commit
+    PACK_LEAST = 1 << 10,     // smaller batches are not worth compressing,
+    PACK_MOST = 8 << 20,      // and larger ones (one large record) not worth the memory
+    SPARES = 4,
+    SPARE_BYTES = 2 << 20,    // the largest block kept to build the next batch in
+    SPILL_BYTES = 4 << 20,    // of a transaction, gathered into one commit
+    UNDER_WAY_BYTES = 8 << 20,// of a transaction's parts that are not durable yet
     RECORD_OVERHEAD = 64,     // of a record's frame, at most
     GIVE_BACK = 1 << 20,      // of a large value, copied at a time
     AGAIN_MS = 500,           // between attempts to go on with a transaction that the log refused
@@ -51,6 +59,7 @@ struct sent { // a commit handed to the store, or held after it failed
     struct sent *next;
     struct embedded_producer *p;
     struct commit *commit;
+    size_t bytes;
     struct kvmap_change *positions;
     struct offsets_change *offsets;
     producer_done *done; // NULL: a part of a transaction that goes on
@@ -71,6 +80,10 @@ struct embedded_producer {
     size_t spilled;           // of the open commit
     bool in_txn;              // the open commit has been spilled
     struct err broken;        // code not NONE: finished for good
+    struct buf scratch;       // batch_pack's
+    struct buf spares[SPARES];// memory to build batches in
+    unsigned spare_n;
+    _Atomic size_t under_way; // bytes of commits sent and not durable
     pthread_mutex_t lock;     // guards what follows
     struct sent *first, **tail;
     struct sent *settled;     // durable ones with offsets, for their holds
@@ -124,9 +137,10 @@ static void sent_free(struct sent *s) {
     free(s);
 }
 
-// Of one that failed and is not sent again.
+// Of one that failed and is not sent again, or never was.
 static void sent_drop(struct sent *s) {
     const struct err why = {.code = ERR_CANCELLED};
+    if (s->p) s->p->under_way -= s->bytes;
     kvmap_settle(s->positions, &why);
     offsets_settle(s->offsets, &why);
     commit_free(s->commit);
@@ -146,8 +160,38 @@ void embedded_producer_close(struct producer *producer) {
         sent_free(s);
     }
     map_done(&p->topics, topic_forget);
+    buf_done(&p->scratch);
+    while (p->spare_n) buf_done(&p->spares[--p->spare_n]);
     pthread_mutex_destroy(&p->lock);
     free(p);
+}
+
+// ── packing ──
+
+static struct buf spare_take(struct embedded_producer *p) { return p->spare_n ? p->spares[--p->spare_n] : (struct buf){0}; }
+
+static void spare_give(struct embedded_producer *p, struct buf *b) {
+    buf_clear(b);
+    if (p->spare_n < SPARES && b->cap <= SPARE_BYTES) p->spares[p->spare_n++] = *b;
+    else buf_done(b);
+}
+
+static bool packs(const struct piece *piece) { return piece->builder.codec != CODEC_NONE && !piece->builder.packed; }
+
+// Ends a piece that shall be compressed; its memory serves the next one. Others keep theirs, which moves into the log's commit.
+static int pack(struct embedded_producer *p, struct piece *piece, struct err *err) {
+    size_t raw = batch_builder_bytes(&piece->builder);
+    struct buf packed = {0};
+    if (!packs(piece)) return 0;
+    if (raw < PACK_LEAST || raw > PACK_MOST) piece->builder.codec = CODEC_NONE;
+    if (raw > PACK_MOST) return 0;
+    if (batch_pack(&piece->builder, &p->scratch, &packed, err) != 0) return buf_done(&packed), -1;
+    if (p->scratch.cap > SPARE_BYTES) buf_done(&p->scratch);
+    spare_give(p, &piece->bytes);
+    piece->bytes = packed;
+    piece->builder.out = &piece->bytes;
+    p->bytes -= raw - batch_builder_bytes(&piece->builder);
+    return 0;
 }
 
 // ── adding ──
@@ -166,10 +210,11 @@ static struct out_topic *topic_open(struct embedded_producer *p, struct str name
         return NULL;
     }
     struct out_topic *o = xcalloc(1, sizeof(*o));
-    *o = (struct out_topic){.topic = t, .max_bytes = 1 << 20};
+    *o = (struct out_topic){.topic = t, .max_bytes = 1 << 20, .codec = p->e->codec};
     const char *max = topic_setting_get(t, "max.message.bytes", NULL), *codec = topic_setting_get(t, "compression.type", NULL);
     if (max) str_to_i64(str_of(max), &o->max_bytes);
-    if (codec) codec_by_name(str_of(codec), &o->codec); // "producer" is none of them: uncompressed
+    if (codec && strcmp(codec, "uncompressed") == 0) o->codec = CODEC_NONE;
+    else if (codec) codec_by_name(str_of(codec), &o->codec); // "producer" is none of them: what producers do
     map_put(&p->topics, name, o);
     return o;
 }
@@ -207,12 +252,14 @@ static void reserve_piece(struct piece *piece, const struct target *t, size_t re
     buf_reserve(&piece->bytes, usual > n ? usual : n > PIECE_FIRST ? n : PIECE_FIRST);
 }
 
-static struct piece *piece_for(struct target *t, const struct out_topic *o, size_t record) {
+static struct piece *piece_for(struct embedded_producer *p, struct target *t, const struct out_topic *o, size_t record, struct err *err) {
     struct piece *last = t->last;
     size_t have = last ? batch_builder_bytes(&last->builder) : 0;
     if (last && have < PIECE_BYTES && (int64_t)(have + record) <= o->max_bytes) return last;
+    if (last && pack(p, last, err) != 0) return NULL;
     if (last) t->usual = PIECE_BYTES;
     struct piece *fresh = xcalloc(1, sizeof(*fresh));
+    if (o->codec != CODEC_NONE) fresh->bytes = spare_take(p);
     reserve_piece(fresh, t, record);
     batch_begin(&fresh->builder, &fresh->bytes, o->codec);
     if (last) last->next = fresh;
@@ -234,9 +281,13 @@ static bool holds_failed(struct embedded_producer *p) {
     return p->first && p->first->failed;
 }
 
-// A transaction whose parts the log refused goes on when it takes them again.
+// A transaction goes on when enough of it is durable; one whose parts the log refused, when it takes them again.
 static int go_on(struct embedded_producer *p, struct err *err) {
-    if (!p->in_txn || !holds_failed(p)) return 0;
+    if (!p->in_txn) return 0;
+    if (!holds_failed(p)) {
+        if (p->under_way < UNDER_WAY_BYTES) return 0;
+        return err_set(err, ERR_AGAIN, "%zu bytes of the open transaction are not durable yet", (size_t)p->under_way);
+    }
     int64_t now = clock_mono_ms(p->e->clock);
     if (now - p->again_ms >= AGAIN_MS) {
         p->again_ms = now;
@@ -289,7 +340,8 @@ int embedded_add(struct producer *producer, const struct backend_record *r, stru
         return err_set(err, ERR_TOO_LARGE, "record of about %zu bytes: topic %s takes at most %lld (max.message.bytes)", n, topic_name(o->topic),
                        (long long)o->max_bytes);
     int32_t partition = r->partition >= 0 ? r->partition : partition_for(r->key, partitions, o->sticky);
-    struct piece *piece = piece_for(target_of(p, o, partition), o, n);
+    struct piece *piece = piece_for(p, target_of(p, o, partition), o, n, err);
+    if (!piece) return -1;
     size_t before = batch_builder_bytes(&piece->builder);
     add_to(piece, r);
     if (piece->bytes.bad) return err_set(err, ERR_TOO_LARGE, "record of about %zu bytes: out of memory", n);
@@ -313,6 +365,7 @@ static void sent_done(void *arg, const struct err *err, const struct append_resu
         LOCK_SCOPE(&p->lock);
         s->failed = true;
     } else {
+        p->under_way -= s->bytes;
         kvmap_settle(s->positions, NULL);
         offsets_settle(s->offsets, NULL);
         LOCK_SCOPE(&p->lock);
@@ -326,6 +379,8 @@ static void sent_done(void *arg, const struct err *err, const struct append_resu
 
 static void send(struct embedded_producer *p, struct sent *s) {
     s->p = p;
+    s->bytes = commit_bytes(s->commit);
+    p->under_way += s->bytes;
     commit_keep(s->commit);
     {
         LOCK_SCOPE(&p->lock);
@@ -358,6 +413,7 @@ void embedded_retry(struct producer *producer) {
 // ── building commits ──
 
 static int append_piece(struct embedded_producer *p, struct commit *c, struct target *t, struct piece *piece, bool in_txn, struct err *err) {
+    if (pack(p, piece, err) != 0) return -1;
     if (in_txn) txn_stamp(p->txn, &piece->builder, t->partition);
     if (batch_end(&piece->builder, err) != 0) return -1;
     t->usual = piece->bytes.n < PIECE_BYTES ? piece->bytes.n : PIECE_BYTES;
@@ -388,6 +444,7 @@ static int spill(struct embedded_producer *p, struct err *err) {
     p->spilled += p->bytes;
     for (struct target *t = p->targets; t && rc == 0; t = t->next)
         for (struct piece *piece = t->first; piece && rc == 0; piece = piece->next) {
+            if ((rc = pack(p, piece, err)) != 0) break;
             size_t n = batch_builder_bytes(&piece->builder);
             if (c && commit_bytes(c) + n > SPILL_BYTES) {
                 send_part(p, c);

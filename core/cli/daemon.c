@@ -185,6 +185,7 @@ static int open_log(struct daemon *d, struct err *err) {
     struct embedded_options e = {
         .store = d->store,
         .default_partitions = (int32_t)c->default_partitions,
+        .compression = (enum codec)c->producer_compression,
         .offsets_partitions = (int32_t)c->offsets_partitions,
         .txn_partitions = (int32_t)c->transactions_partitions,
         .commit_max_bytes = (size_t)c->commit_max_bytes - (1 << 20),

@@ -22,6 +22,7 @@ struct worker_config {
     // topics, where they say nothing
     int64_t segment_bytes, segment_ms, retention_ms, retention_bytes, max_message_bytes, index_interval_bytes, delete_retention_ms;
     int64_t default_partitions;
+    int32_t producer_compression; // by Kafka's number
     // partitions of topics of connectd's own
     int64_t offsets_partitions, transactions_partitions;
     // log lines

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "config/worker_config.h"
 
+static const char *const codecs[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL}; // in the order of their numbers
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"auto", "text", "json", "journal", NULL};
 
@@ -88,6 +89,8 @@ const struct cn_option worker_rows[] = {
     CN_INT("transaction.state.log.num.partitions", W, transactions_partitions, "8", 1, 1000, CN_OPT_ADVANCED, "Producers and groups",
           "Partitions of __transaction_state, set when it is made."),
 
+    CN_ENUM("producer.compression.type", W, producer_compression, "lz4", codecs, 0, "Producers and groups",
+            "How connectors' batches are compressed in topics whose compression.type leaves it to producers. Kafka's default is none."),
     CN_ENUM("log.level", W, say_level, "info", levels, 0, "Messages", "The least important messages that are written."),
     CN_ENUM("log.format", W, say_format, "auto", formats, 0, "Messages",
           "auto: to the journal under systemd, else text. json: one object a line."),

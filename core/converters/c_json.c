@@ -59,8 +59,9 @@ static struct json_program *program_of(struct json_converter *c, const struct cn
 static int from_record(void *self, const struct cn_batch *b, const struct cn_text *topic, const struct cn_cell *value, uint16_t schema,
                        struct cn_out *out) {
     struct json_converter *c = self;
-    struct err err = {0};
+    struct err err; // not cleared as a whole: it is larger than most records
     struct json_program *p = NULL;
+    err.hint[0] = 0;
     if (value->type == CN_NULL) return 1;
     if (schema != CN_NO_SCHEMA && !(p = program_of(c, cn_schema_blob_at(b, schema), &err))) return fail(c, &err);
     struct str envelope = !c->o.schemas_enable ? STR("") : p ? json_program_envelope(p) : STR("{\"schema\":null,\"payload\":");
@@ -123,7 +124,8 @@ static int read_envelope(struct json_converter *c, struct cn_batch *b, struct st
 static int to_record(void *self, struct cn_batch *b, const struct cn_text *topic, const void *bytes, size_t n, struct cn_cell *ret,
                      uint16_t *ret_schema) {
     struct json_converter *c = self;
-    struct err err = {0};
+    struct err err;
+    err.hint[0] = 0;
     struct cn_cell value = cn_null();
     uint16_t schema = CN_NO_SCHEMA;
     struct str text = str_make(bytes, n);

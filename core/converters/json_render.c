@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The walk: cells ► JSON bytes, along the compiled nodes or, without a schema, along the cells themselves.
+#include <assert.h>
 #include <math.h>
 
 #include "base/mem.h"
 #include "converters/decimal.h"
 #include "converters/json_program_int.h"
+
+enum { SHORT_TEXT = 118, SHORT_ROOM = 120 };
+static_assert((int)SHORT_ROOM >= (int)DECIMAL_ROOM && SHORT_TEXT + 2 <= SHORT_ROOM, "what render_short writes fits");
 
 struct render {
     const struct json_program *p;
@@ -85,12 +89,31 @@ static int render_null(struct render *r, const struct json_node *n) {
     return n->optional ? PUT(r, "null") : err_set(r->err, ERR_INVALID, "null, but required and without a default");
 }
 
-// ,"name": in front of a field. A call of memcpy costs more than the copy here, so short ones take a fixed number of bytes.
+// ,"name": in front of a field, with room behind for a short scalar. A call of memcpy costs more than the copy here, so short ones take a
+// fixed number of bytes.
 static bool put_prefix(struct cn_out *o, const uint8_t *p, size_t n) {
-    if (!out_room(o, n + PREFIX_PAD)) return out_put(o, p, n); // near the limit
+    if (!out_room(o, n + PREFIX_PAD + SHORT_ROOM)) return out_put(o, p, n); // near the limit
     if (n <= PREFIX_PAD) memcpy(o->p + o->n, p, PREFIX_PAD);
     else memcpy(o->p + o->n, p, n);
     o->n += n;
+    return true;
+}
+
+// Whole numbers and short text without escapes, where there is room already: most of what records hold. False: the long way.
+static inline bool render_short(struct render *r, const struct json_node *n, const struct cn_cell *c) {
+    struct cn_out *o = r->out;
+    if (c->type != n->type || o->cap - o->n < SHORT_ROOM) return false;
+    uint8_t *p = o->p + o->n;
+    if (c->type >= CN_INT8 && c->type <= CN_INT64) {
+        o->n += put_decimal(p, c->u.i);
+        return true;
+    }
+    struct str s = bytes_of(r, c);
+    if (c->type != CN_STRING || s.n > SHORT_TEXT || json_plain_prefix(s.p, s.n) != s.n) return false;
+    p[0] = '"';
+    memcpy(p + 1, s.p, s.n);
+    p[1 + s.n] = '"';
+    o->n += s.n + 2;
     return true;
 }
 
@@ -105,7 +128,7 @@ static int render_struct(struct render *r, const struct json_node *n, const stru
         // The first field's prefix goes without its comma.
         if (!put_prefix(r->out, r->p->texts.p + fields[i].prefix.at + first, fields[i].prefix.n - first)) return full(r);
         first = 0;
-        if (render_value(r, fields[i].node, &cells[i]) != 0)
+        if (!render_short(r, &r->p->nodes[fields[i].node], &cells[i]) && render_value(r, fields[i].node, &cells[i]) != 0)
             return err_wrap(r->err, "%.*s", STR_FMT(str_first(blob_text(r->p, fields[i].name), 100)));
     }
     return PUT(r, "}");

@@ -32,10 +32,9 @@ static inline bool out_take(struct cn_out *o, const struct buf *lent) {
 }
 
 static inline bool out_i64(struct cn_out *o, int64_t v) {
-    if (!out_room(o, 24)) return false;
-    struct buf room = out_lend(o);
-    buf_i64(&room, v);
-    return out_take(o, &room);
+    if (!out_room(o, DECIMAL_ROOM)) return false;
+    o->n += put_decimal(o->p + o->n, v);
+    return true;
 }
 
 // A cn_out on the heap: start from {.reserve = out_heap_reserve}, free(3) its p.

@@ -254,16 +254,43 @@ void batch_add_close(struct batch_builder *b, const struct record_header_in *hea
 
 size_t batch_builder_bytes(const struct batch_builder *b) { return b->out->n - b->start; }
 
-// Replaces the records by their compressed form, if that is smaller and a reader may expand it again.
-static int compress_records(struct batch_builder *b, struct err *err) {
-    uint8_t *records = b->out->p + b->start + BATCH_HEADER;
-    size_t n = b->out->n - b->start - BATCH_HEADER;
+// The records' compressed form, if that is smaller and a reader may expand it again; else none, and the codec says so.
+static int compress_records(struct batch_builder *b, struct str records, struct buf *out, struct err *err) {
+    if (compress_block(b->codec, b->level, records.p, records.n, out, err) != 0) return -1;
+    if (out->n < records.n && records.n <= compress_bound_of(out->n)) return 0;
+    buf_clear(out);
+    b->codec = CODEC_NONE;
+    return 0;
+}
+
+static struct str records_of(const struct batch_builder *b) {
+    return str_make(b->out->p + b->start + BATCH_HEADER, b->out->n - b->start - BATCH_HEADER);
+}
+
+static int no_room(size_t n, struct err *err) { return err_set(err, ERR_TOO_LARGE, "record batch of %zu bytes: no room for more", n); }
+
+int batch_pack(struct batch_builder *b, struct buf *scratch, struct buf *to, struct err *err) {
+    if (b->out->bad) return no_room(batch_builder_bytes(b), err);
+    struct str records = records_of(b);
+    buf_clear(scratch);
+    if (b->codec != CODEC_NONE && compress_records(b, records, scratch, err) != 0) return -1;
+    if (b->codec != CODEC_NONE) records = buf_str(scratch);
+    if (!buf_reserve(to, BATCH_HEADER + records.n)) return no_room(records.n, err);
+    buf_put(to, b->out->p + b->start, BATCH_HEADER);
+    buf_puts(to, records);
+    b->out = to;
+    b->start = 0;
+    b->packed = true;
+    return 0;
+}
+
+static int compress_in_place(struct batch_builder *b, struct err *err) {
+    struct str records = records_of(b);
     struct buf small = {0};
-    int failed = compress_block(b->codec, b->level, records, n, &small, err);
-    if (!failed && (small.n >= n || n > compress_bound_of(small.n))) b->codec = CODEC_NONE;
-    else if (!failed) {
-        memcpy(records, small.p, small.n);
-        b->out->n -= n - small.n;
+    int failed = compress_records(b, records, &small, err);
+    if (!failed && small.n) {
+        memcpy(b->out->p + b->start + BATCH_HEADER, small.p, small.n);
+        b->out->n -= records.n - small.n;
     }
     buf_done(&small);
     return failed;
@@ -288,12 +315,12 @@ static void put_header(struct batch_builder *b) {
 
 int batch_end(struct batch_builder *b, struct err *err) {
     size_t n = b->out->n - b->start;
-    if (b->out->bad || n > INT32_MAX) return err_set(err, ERR_TOO_LARGE, "record batch of %zu bytes: no room for more", n);
+    if (b->out->bad || n > INT32_MAX) return no_room(n, err);
     if (b->count == 0) {
         b->out->n = b->start;
         return 0;
     }
-    if (b->codec != CODEC_NONE && compress_records(b, err) < 0) return -1;
+    if (b->codec != CODEC_NONE && !b->packed && compress_in_place(b, err) != 0) return -1;
     put_header(b);
     return 0;
 }

@@ -14,14 +14,18 @@ const struct engine engine_memory = {backend_mem_new, memory_close, memory_fail}
 // The log on a file system in memory; one store at a time.
 static struct { struct fs *fs; struct store *store; } bundled;
 
-static struct backend *embedded_open(void) {
+static struct backend *open_with(enum codec compression) {
+    struct embedded_options o = {.offsets_partitions = 2, .txn_partitions = 2, .compression = compression};
     struct backend *b;
     struct err err;
     bundled.fs = fs_mem_new();
     if (store_open(&(struct store_options){.fs = bundled.fs, .journal_bytes = 40 << 20}, &bundled.store, &err)) fail_msg("store: %s", err.msg);
-    if (backend_embedded_open(&(struct embedded_options){.store = bundled.store, .offsets_partitions = 2, .txn_partitions = 2}, &b, &err)) fail_msg("backend: %s", err.msg);
+    o.store = bundled.store;
+    if (backend_embedded_open(&o, &b, &err)) fail_msg("backend: %s", err.msg);
     return b;
 }
+static struct backend *embedded_open(void) { return open_with(CODEC_NONE); }
+static struct backend *packed_open(void) { return open_with(CODEC_LZ4); }
 static void embedded_close(struct backend *b) {
     struct err err;
     b->ops->close(b);
@@ -34,3 +38,4 @@ static void embedded_fill(struct backend *b, bool on) {
 }
 
 const struct engine engine_embedded = {embedded_open, embedded_close, embedded_fill};
+const struct engine engine_packed = {packed_open, embedded_close, NULL};

@@ -12,7 +12,7 @@ struct engine {
     void (*close)(struct backend *b);
     void (*fill_disk)(struct backend *b, bool on); // commits answer NOSPACE while on; NULL: can not
 };
-extern const struct engine engine_memory, engine_embedded;
+extern const struct engine engine_memory, engine_embedded, engine_packed; // packed: embedded, batches compressed
 
 static inline void engine_run(const struct engine *e, void (*run)(const struct engine *, struct backend *)) {
     struct backend *b = e->open();
@@ -29,6 +29,10 @@ static inline void engine_run(const struct engine *e, void (*run)(const struct e
     TEST(embedded_##name) {                                                                                            \
         (void)state;                                                                                                   \
         engine_run(&engine_embedded, name);                                                                            \
+    }                                                                                                                  \
+    TEST(packed_##name) {                                                                                              \
+        (void)state;                                                                                                   \
+        engine_run(&engine_packed, name);                                                                              \
     }                                                                                                                  \
     static void name(__attribute__((unused)) const struct engine *engine, struct backend *b)
 

@@ -47,7 +47,9 @@ static struct producer *make_producer(struct backend *b, const char *id) {
 static void add(struct backend *b, struct producer *p, const char *topic, int32_t partition, const char *key, const char *value) {
     struct err err;
     struct backend_record r = {.topic = str_of(topic), .partition = partition, .timestamp = 1000, .key = str_of(key), .value = str_of(value)};
-    assert_ok(b->ops->add(p, &r, &err), err);
+    int rc;
+    for (int i = 0; (rc = b->ops->add(p, &r, &err)) != 0 && err.code == ERR_AGAIN && i < 20000; i++) usleep(1000); // commits are under way
+    assert_ok(rc, err);
 }
 
 static enum err_code commit(struct backend *b, struct producer *p) {

@@ -49,7 +49,8 @@ def disk_full(scratch):
         return
     try:
         daemon = Daemon(scratch, {'p': pipeline(scratch, 'p')},
-                        args=['--set', 'log.journal.bytes=33554432', '--set', 'log.commit.max.bytes=16777216', '--set', 'log.reserve.bytes=4194304'])
+                        args=['--set', 'log.journal.bytes=33554432', '--set', 'log.commit.max.bytes=16777216', '--set', 'log.reserve.bytes=4194304',
+                              '--set', 'producer.compression.type=none'])
         daemon.data = os.path.join(mount, 'data')
         lines, ballast = [], os.path.join(mount, 'ballast')
         for round_ in range(2):

@@ -56,7 +56,7 @@ def lose(data):
 
 def main():
     with Scratch('read-log') as scratch:
-        daemon = Daemon(scratch, {})
+        daemon = Daemon(scratch, {}, args=['--set', 'producer.compression.type=none'])
         with daemon:
             daemon.run('topics', 'create', 'r.rolled', '--partitions', '3', '--set', 'segment.bytes=65536')
             daemon.run('topics', 'create', 'r.compacted', '--set', 'cleanup.policy=compact', '--set', 'segment.bytes=16384')

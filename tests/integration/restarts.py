@@ -23,6 +23,7 @@ sources:
     topic.prefix: shop
     table.include.list: [public.t]
 '''
+PLAIN = ['--set', 'producer.compression.type=none']  # so that many rows are many bytes, and a kill finds them half written
 SLOT = "select active, confirmed_flush_lsn from pg_replication_slots where slot_name = 'connectd_shop_db'"
 
 
@@ -118,7 +119,7 @@ def snapshot_killed(scratch, pg):
     """kill -9 while rows are copied: a reader sees each row once, from the snapshot that was finished."""
     rows = 120000
     pg.sql("create table t (id int primary key, x text); insert into t select i, repeat('x', 200) from generate_series(1, %d) i" % rows)
-    daemon = Daemon(scratch, {'shop': CDC % pg.yaml()})
+    daemon = Daemon(scratch, {'shop': CDC % pg.yaml()}, args=PLAIN)
     daemon.start()
     kill_while_it_writes(daemon, 12 << 20, lambda: 'snapshot complete' in open(daemon.log).read())
     with daemon:
@@ -136,7 +137,7 @@ def large_transaction_killed(scratch, pg):
     """kill -9 while a transaction of the database is read that is larger than a commit of the log: it is there once, as a whole."""
     rows = 120000
     pg.sql('create table t (id int primary key, x text); insert into t values (0, null)')
-    with Daemon(scratch, {'shop': CDC % pg.yaml()}) as daemon:
+    with Daemon(scratch, {'shop': CDC % pg.yaml()}, args=PLAIN) as daemon:
         wait_until('it streams', lambda: pg.sql(SLOT)[:1] and pg.sql(SLOT)[0][0] == 't')
         pg.sql("begin; insert into t select i, repeat('x', 200) from generate_series(1, %d) i; commit" % rows)
         end = lsn(pg.sql('select pg_current_wal_lsn()')[0][0])

@@ -44,9 +44,13 @@ void buf_varint(struct buf *b, int64_t v);
 void buf_uvarint(struct buf *b, uint64_t v);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-// Shortest decimal text; buf_double gives the shortest text that reads back the same, in Java's Double.toString digits.
+// Decimal text.
 void buf_i64(struct buf *b, int64_t v);
 void buf_u64(struct buf *b, uint64_t v);
+// The same at p, of which DECIMAL_ROOM bytes may be written; returns how many count.
+enum { DECIMAL_ROOM = 28 };
+size_t put_decimal(uint8_t *p, int64_t v);
+size_t put_decimal_u64(uint8_t *p, uint64_t v);
 
 // In-place stores and loads at p, big-endian.
 static inline void put_be16(uint8_t *p, uint16_t v) { v = __builtin_bswap16(v); memcpy(p, &v, 2); }

@@ -34,6 +34,8 @@ void json_ki(struct json_writer *w, const char *key, int64_t v);
 void json_kb(struct json_writer *w, const char *key, bool v);
 // The characters of a JSON string without the quotes, escaped as Jackson does (", \, control characters; UTF-8 kept).
 void json_escape(struct buf *out, struct str s);
+// How many bytes at the front json_escape copies as they are: printable ASCII but quote and backslash.
+size_t json_plain_prefix(const char *p, size_t n);
 // Shortest text that reads back the same; as java.lang.Double/Float.toString formats it (1.0, 1.0E-5).
 void json_print_double(struct buf *out, double v);
 void json_print_float(struct buf *out, float v);

@@ -47,6 +47,14 @@ TEST(an_empty_buf_is_an_empty_text) {
     buf_done(&b);
 }
 
+static void assert_decimal(struct buf *b, uint64_t v) {
+    char want[32];
+    snprintf(want, sizeof(want), "%llu", (unsigned long long)v);
+    buf_clear(b);
+    buf_u64(b, v);
+    assert_str(buf_str(b), want);
+}
+
 TEST(decimal_texts_are_exact_at_the_ends_of_their_ranges) {
     struct buf b = {0};
     buf_i64(&b, INT64_MIN), buf_u8(&b, ' ');
@@ -54,12 +62,9 @@ TEST(decimal_texts_are_exact_at_the_ends_of_their_ranges) {
     buf_u64(&b, UINT64_MAX), buf_u8(&b, ' ');
     buf_i64(&b, 0), buf_u8(&b, ' '), buf_i64(&b, -1), buf_u8(&b, ' '), buf_i64(&b, 10), buf_u8(&b, ' '), buf_u64(&b, 100);
     assert_buf(&b, "-9223372036854775808 9223372036854775807 18446744073709551615 0 -1 10 100");
-    for (uint64_t v = 1; v; v = v > UINT64_MAX / 7 ? 0 : v * 7) {
-        char want[32];
-        snprintf(want, sizeof(want), "%llu", (unsigned long long)v);
-        buf_u64(&b, v);
-        assert_buf(&b, want);
-    }
+    for (uint64_t v = 1; v; v = v > UINT64_MAX / 7 ? 0 : v * 7) assert_decimal(&b, v);
+    for (uint64_t v = 10, n = 1; n < 20; v *= 10, n++) assert_decimal(&b, v - 1), assert_decimal(&b, v), assert_decimal(&b, v + 1), assert_decimal(&b, v / 2 * 3);
+    for (uint64_t v = 0; v < 200000; v++) assert_decimal(&b, v), assert_decimal(&b, v * 99999989);
     buf_done(&b);
 }
 

@@ -67,6 +67,7 @@ struct batch_builder {
     int64_t producer_id; int16_t producer_epoch; int32_t base_sequence;
     int64_t base_timestamp, max_timestamp;
     int32_t count;
+    bool packed;
     size_t value_end;            // between batch_add_open and _close: where out must end
 };
 void batch_begin(struct batch_builder *b, struct buf *out, enum codec codec);
@@ -78,6 +79,10 @@ void batch_add(struct batch_builder *b, int64_t timestamp, struct str key, struc
 void batch_add_open(struct batch_builder *b, int64_t timestamp, struct str key, size_t value_n, const struct record_header_in *headers, uint32_t n);
 void batch_add_close(struct batch_builder *b, const struct record_header_in *headers, uint32_t n);
 size_t batch_builder_bytes(const struct batch_builder *b); // so far, uncompressed
+// Ends adding before batch_end does, and lets go of the memory that the batch was built in: what was added stands, compressed where that makes
+// it smaller, in `to` (empty at first, takes what it needs and no more), into which batch_end then writes the header. `scratch` is the caller's for
+// the next time. ERR_TOO_LARGE when there was no room.
+int batch_pack(struct batch_builder *b, struct buf *scratch, struct buf *to, struct err *err) MUST_USE;
 // Compresses, fills the header and CRC. Nothing is left in `out` when count is 0.
 int batch_end(struct batch_builder *b, struct err *err) MUST_USE;
 // A control batch: end marker of a transaction.
