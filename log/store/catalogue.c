@@ -42,6 +42,8 @@ static void put_partition(struct buf *out, const struct partition *p) {
     for (uint32_t i = 0; i < p->epoch_count; i++)
         edit_put(out, &(struct edit){.kind = EDIT_EPOCH, .partition = p->id, .epoch = p->epochs[i].epoch, .first = p->epochs[i].first});
     for (size_t i = 0; i < p->seg_count; i++) put_segment(out, p, p->segs[i]);
+    if (p->seg_count && partition_active(p)->aborts)
+        edit_put(out, &(struct edit){.kind = EDIT_ABORTS, .partition = p->id, .count = partition_active(p)->aborts});
     put_producers(out, p);
 }
 

@@ -71,9 +71,11 @@ static int sync_aborted(struct store *s, struct partition *p, struct segment *se
     pthread_mutex_lock(&p->lock);
     int failed = 0;
     size_t kept = 0;
+    uint32_t at = seg->aborts;
+    for (size_t i = 0; i < p->abort_count; i++) at -= p->aborts[i].base == seg->base;
     for (size_t i = 0; i < p->abort_count; i++) {
         bool here = p->aborts[i].base == seg->base;
-        if (here && !failed) failed = txnindex_append(s->fs, stem, &p->aborts[i].end, 1, err);
+        if (here && !failed) failed = txnindex_put(s->fs, stem, at++, &p->aborts[i].end, err);
         if (!here || failed) p->aborts[kept++] = p->aborts[i];
     }
     p->abort_count = kept;
@@ -172,6 +174,7 @@ static int finish(struct store *s, struct capture *c, struct err *err) {
         return -1;
     }
     TEST_POINT("checkpoint-synced");
+    if (MUTANT("journal-reused-before-checkpoint") && c->at.generation % 16) return store_call(s, complete, c, false, err);
     for (unsigned i = 0; i < CHECKPOINT_SLOTS; i++) {
         unsigned slot = s->slot_good ^ 1; // the one known to be whole is touched last
         if (checkpoint_write(s->fs, slot, &c->at, &c->image, err)) {

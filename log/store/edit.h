@@ -20,6 +20,7 @@ enum edit_kind {
     EDIT_EPOCH,         // partition, epoch, first: where it began; in order. In frames too
     EDIT_PRODUCERS,     // partition, text: a producer snapshot
     EDIT_GRAVE,         // topic, id, name, count: deleted, but its folders are not all gone yet
+    EDIT_ABORTS,        // partition, count: entries of the active segment's transaction index. Left out when there are none
     // Of frames.
     EDIT_CREATE = 32,   // topic, id, name, text, count: partitions, partition: id of the first
     EDIT_DELETE,        // topic

@@ -38,7 +38,9 @@ static bool is_inline(const struct group *g, const struct range *r) { return !g-
 static int sync_pointed(struct group *g, struct err *err) {
     for (size_t i = 0; i < g->step_count; i++) {
         const struct range *r = g->steps[i].range;
-        if (r && !is_inline(g, r) && !MUTANT("frame-before-segment-sync") && g->s->fs->ops->fdatasync(r->seg->file.open->f, err)) return -1;
+        if (!r || is_inline(g, r) || MUTANT("frame-before-segment-sync")) continue;
+        struct fs_file *f = MUTANT("wrong-file-synced") ? g->s->journal->file : r->seg->file.open->f;
+        if (g->s->fs->ops->fdatasync(f, err)) return -1;
     }
     return 0;
 }
@@ -140,7 +142,8 @@ static void note_aborted(struct store *s, struct partition *p, struct segment *s
     seg->txn_dirty = true;
     LOCK_SCOPE(&p->lock);
     seg->has_aborts = 1;
-    if (!p->abort_count && !txnindex_append(s->fs, stem, end, 1, NULL)) return;
+    uint32_t at = seg->aborts++;
+    if (!p->abort_count && !txnindex_put(s->fs, stem, at, end, NULL)) return;
     VEC_PUSH(p->aborts, p->abort_count, p->abort_cap, ((struct pending_abort){seg->base, *end}));
 }
 

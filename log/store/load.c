@@ -58,6 +58,7 @@ static int load_segment(struct partition *p, const struct edit *e, struct err *e
     g->max_ts = e->max_ts;
     g->time = e->time;
     g->sealed = e->flag;
+    g->aborts = e->flag ? ABORTS_UNKNOWN : 0;
     g->cleaned = e->generation > 0;
     partition_push_segment(p, g);
     return 0;
@@ -90,8 +91,15 @@ static int load_swap(struct loader *l, struct partition *p, const struct edit *e
         g->max_ts = e->max_ts;
         g->time = p->segs[at + e->count - 1]->time;
         g->sealed = g->cleaned = true;
+        g->aborts = ABORTS_UNKNOWN;
     }
     catalogue_swap(l->s, p, e, g);
+    return 0;
+}
+
+static int load_aborts(struct partition *p, const struct edit *e, struct err *err) {
+    if (!p->seg_count || partition_active(p)->sealed) return contradiction(e, "there is no active segment", err);
+    partition_active(p)->aborts = e->count;
     return 0;
 }
 
@@ -100,6 +108,7 @@ static int load_of_partition(struct loader *l, struct partition *p, const struct
     case EDIT_SEGMENT: return load_segment(p, e, err);
     case EDIT_EPOCH: partition_set_epoch(p, e->epoch, e->first); return 0;
     case EDIT_PRODUCERS: return load_producers(l, p, e, err);
+    case EDIT_ABORTS: return load_aborts(p, e, err);
     case EDIT_ROLL: return load_roll(p, e, err);
     case EDIT_LOG_START: catalogue_log_start(p, e->first); return 0;
     case EDIT_DROP: catalogue_drop(l->s, p, e->base); return 0;

@@ -73,7 +73,7 @@ static int check_files(struct mend *m) {
 // ── ranges ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static void note_end(struct mend *m, const struct producer_end *end) {
-    if (end->aborted) VEC_PUSH(m->aborts, m->abort_count, m->abort_cap, *end);
+    if (end->aborted && !MUTANT("abort-marker-forgotten")) VEC_PUSH(m->aborts, m->abort_count, m->abort_cap, *end);
 }
 
 static bool take_batch(struct mend *m, const uint8_t *p, const struct batch_header *h, int64_t next) {
@@ -166,7 +166,7 @@ static bool was_replayed(const struct mend *m, const struct segment *g) { return
 static int cut_segment(struct mend *m, struct segment *g, struct fs_file *f, uint64_t size, struct err *err) {
     quarantine_file(m->s, m->p, g->base, f, g->size, size);
     TEST_POINT("recovery-quarantined");
-    if (m->s->fs->ops->truncate(f, g->size, err)) return -1;
+    if (m->s->fs->ops->truncate(f, MUTANT("cut-below-durable-end") ? known_size(m, g) : g->size, err)) return -1;
     m->r->report->cut_bytes += size - g->size;
     m->cut = true;
     store_event(m->s, STORE_EVENT_INFO, "%s-%" PRId32 ": %" PRIu64 " bytes above the durable end were cut", m->p->topic->name, m->p->index, size - g->size);
@@ -183,29 +183,50 @@ static int settle_segment(struct mend *m, struct segment *g, struct err *err) {
     if (open_to_mend(m, g, &f, err)) return -1;
     int failed = m->s->fs->ops->fstat(f->f, &st, err);
     if (!failed && st.size > g->size) failed = cut_segment(m, g, f->f, st.size, err);
-    if (!failed) failed = m->s->fs->ops->fdatasync(f->f, err);
+    if (!failed && !MUTANT("recovery-trusts-page-cache")) failed = m->s->fs->ops->fdatasync(f->f, err);
     files_put(&m->s->files, f);
     if (g->sealed) files_close(&m->s->files, &g->file); // opened for writing only now
     return failed;
 }
 
-// Entries of before the checkpoint are durable; those of the ranges are made again.
-static int settle_aborts(struct mend *m, const struct segment *g, struct err *err) {
-    struct buf ends = {0};
-    char stem[SEGMENT_PATH];
-    int64_t before = m->w ? m->r->replays[m->w->first].first : m->p->hw;
+static bool same_ends(const struct buf *a, const struct buf *b) {
+    const struct producer_end *x = (const void *)a->p, *y = (const void *)b->p;
+    if (a->n != b->n) return false;
+    for (size_t i = 0; i < a->n / sizeof(*x); i++)
+        if (x[i].producer_id != y[i].producer_id || x[i].first_offset != y[i].first_offset || x[i].last_offset != y[i].last_offset ||
+            x[i].last_stable != y[i].last_stable)
+            return false;
+    return true;
+}
+
+// What must be in the segment's transaction index: the entries that the checkpoint counted, of which nothing but a file system's old
+// blocks can tell others, and those of the ranges.
+static void put_aborts(const struct mend *m, const struct segment *g, const struct buf *ends, size_t kept, struct buf *now) {
     const struct segment *next = g == partition_active(m->p) ? NULL : m->p->segs[partition_find_segment(m->p, g->base) + 1];
-    segment_path(m->p, g->base, "", stem);
-    if (txnindex_read(m->s->fs, stem, &ends, NULL)) m->r->report->indexes_rebuilt++; // what was appended last may be torn
-    size_t kept = 0, n = ends.n / sizeof(struct producer_end);
-    struct producer_end *e = (struct producer_end *)(void *)ends.p;
-    while (kept < n && e[kept].last_offset < before) kept++;
-    struct buf now = {0};
-    buf_put(&now, e, kept * sizeof(*e));
+    buf_put(now, ends->p, kept * sizeof(struct producer_end));
     for (size_t i = 0; i < m->abort_count; i++)
-        if (m->aborts[i].last_offset >= g->base && (!next || m->aborts[i].last_offset < next->base)) buf_put(&now, &m->aborts[i], sizeof(*e));
-    bool same = now.n == ends.n;
-    int failed = same ? txnindex_sync(m->s->fs, stem, err) : txnindex_replace(m->s->fs, stem, (void *)now.p, now.n / sizeof(*e), err);
+        if (m->aborts[i].last_offset >= g->base && (!next || m->aborts[i].last_offset < next->base)) buf_put(now, &m->aborts[i], sizeof(m->aborts[i]));
+}
+
+static int settle_aborts(struct mend *m, struct segment *g, struct err *err) {
+    struct buf ends = {0}, now = {0};
+    char stem[SEGMENT_PATH];
+    struct err why = {0};
+    segment_path(m->p, g->base, "", stem);
+    bool whole = !txnindex_read(m->s->fs, stem, &ends, &why);
+    size_t n = ends.n / sizeof(struct producer_end), kept = g->aborts == ABORTS_UNKNOWN ? n : g->aborts;
+    int failed = 0;
+    if (!whole && why.code != ERR_CORRUPT) {
+        stop_partition(m, "%s", why.msg);
+    } else if (kept > n) {
+        stop_partition(m, "%s.txnindex has %zu whole entries, %zu are durable", stem, n, kept);
+    } else {
+        put_aborts(m, g, &ends, kept, &now);
+        g->aborts = (uint32_t)(now.n / sizeof(struct producer_end));
+        bool same = whole && same_ends(&ends, &now);
+        if (!whole) m->r->report->indexes_rebuilt++; // what was written last may be torn
+        failed = same ? txnindex_sync(m->s->fs, stem, err) : txnindex_replace(m->s->fs, stem, (void *)now.p, g->aborts, err);
+    }
     buf_done(&ends);
     buf_done(&now);
     return failed;

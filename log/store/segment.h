@@ -14,6 +14,7 @@
 
 enum { SEGMENT_PATH = 320 };
 
+#define ABORTS_UNKNOWN UINT32_MAX // of a segment that was sealed long ago: its whole file counts
 struct segment {
     atomic_uint refs;
     uint32_t generation, crc;
@@ -27,6 +28,7 @@ struct segment {
     bool dirty;                  // flusher: in the list of what the next checkpoint syncs
     bool txn_dirty;              // flusher: its transaction index was written to
     int8_t has_aborts;           // 1 there is a transaction index, 0 none, -1 not known; under the partition's lock
+    uint32_t aborts;             // flusher: entries of its transaction index, those in memory too; under the partition's lock to set
     uint64_t reserved;           // flusher: end of the bytes reserved on disk
     struct file_slot file;
     struct index *index;         // the active one's, once it was needed; under the partition's lock to set

@@ -29,23 +29,15 @@ static bool take_entry(struct cur *c, struct producer_end *ret) {
     return !c->bad && ret->producer_id >= 0 && ret->first_offset >= 0 && ret->last_offset > ret->first_offset;
 }
 
-static int write_at_end(struct fs *fs, const char *path, const struct buf *b, struct err *err) {
-    struct fs_file *f;
-    struct fs_stat st;
-    if (fs->ops->open(fs, path, FS_WRITE | FS_CREATE, &f, err) < 0) return -1;
-    int failed = fs->ops->fstat(f, &st, err);
-    if (!failed) failed = fs_pwrite(fs, f, b->p, b->n, st.size - st.size % TXNINDEX_ENTRY, err); // over what a full disk cut
-    return fs->ops->close(f, failed ? NULL : err) || failed ? -1 : 0;
-}
-
-int txnindex_append(struct fs *fs, const char *stem, const struct producer_end *ends, size_t n, struct err *err) {
+int txnindex_put(struct fs *fs, const char *stem, uint32_t at, const struct producer_end *end, struct err *err) {
     struct buf b = {0};
+    struct fs_file *f;
     _cleanup_free_ char *path = path_of(stem);
-    for (size_t i = 0; i < n; i++)
-        if (ends[i].aborted) put_entry(&b, &ends[i]);
-    int failed = b.n ? write_at_end(fs, path, &b, err) : 0;
+    if (fs->ops->open(fs, path, FS_WRITE | FS_CREATE, &f, err) < 0) return -1;
+    put_entry(&b, end);
+    int failed = fs_pwrite(fs, f, b.p, b.n, (uint64_t)at * TXNINDEX_ENTRY, err);
     buf_done(&b);
-    return failed;
+    return fs->ops->close(f, failed ? NULL : err) || failed ? -1 : 0;
 }
 
 static int remove_file(struct fs *fs, const char *path, struct err *err) {

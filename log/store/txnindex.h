@@ -12,8 +12,9 @@
 
 enum { TXNINDEX_ENTRY = 34 };
 
-// Appends what aborted; `stem` is the segment's path without ".log". Call once the marker is durable.
-int txnindex_append(struct fs *fs, const char *stem, const struct producer_end *ends, size_t n, struct err *err) MUST_USE;
+// Writes entry number `at`, which is the next one, over whatever a failed write or a crash left there. `stem` is the segment's path
+// without ".log". Call once the marker is durable.
+int txnindex_put(struct fs *fs, const char *stem, uint32_t at, const struct producer_end *end, struct err *err) MUST_USE;
 // The file becomes exactly these (n = 0: no file), synced.
 int txnindex_replace(struct fs *fs, const char *stem, const struct producer_end *ends, size_t n, struct err *err) MUST_USE;
 int txnindex_sync(struct fs *fs, const char *stem, struct err *err) MUST_USE; // fine when there is no file

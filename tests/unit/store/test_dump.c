@@ -213,7 +213,7 @@ TEST(aborted_transactions_and_producers_are_printed) {
     struct producer_end unused;
     const struct batch_header h = {.base_offset = 10, .last_offset_delta = 2, .max_timestamp = 99, .producer_id = 4, .producer_epoch = 1, .base_sequence = 0,
                                    .attributes = BATCH_TRANSACTIONAL};
-    assert_ok(txnindex_append(fs, "0", &end, 1, &err), err);
+    assert_ok(txnindex_put(fs, "0", 0, &end, &err), err);
     dump(fs, (struct dump_options){0}, "0.txnindex", &out);
     assert_buf(&out, "Dumping 0.txnindex\nversion: 0 producerId: 7 firstOffset: 1 lastOffset: 5 lastStableOffset: 6\n");
     producers_apply(p, &h, NULL, 0, &unused);

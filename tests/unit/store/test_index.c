@@ -463,7 +463,7 @@ TEST(aborted_transactions_are_kept_in_kafkas_layout) {
     struct fs *fs = fs_mem_new();
     struct err err;
     const struct producer_end ends[] = {{7, 1, 2, 3, true}, {8, 9, 9, 9, false}};
-    assert_ok(txnindex_append(fs, "s", ends, 2, &err), err);
+    assert_ok(txnindex_replace(fs, "s", ends, 2, &err), err); // only what aborted
     struct buf b = file(fs, "s.txnindex");
     static const uint8_t want[TXNINDEX_ENTRY] = {0, 0, [9] = 7, [17] = 1, [25] = 2, [33] = 3};
     assert_int_equal(b.n, sizeof(want));
@@ -481,8 +481,10 @@ TEST(those_that_overlap_a_range_are_collected) {
     assert_int_equal(got.n, 0);
     assert_false(complete);
     const struct producer_end ends[] = {{1, 0, 9, 5, true}, {2, 5, 30, 31, true}, {3, 40, 50, 51, true}};
-    assert_ok(txnindex_append(fs, "s", ends, 1, &err), err);
-    assert_ok(txnindex_append(fs, "s", ends + 1, 2, &err), err);
+    assert_ok(txnindex_put(fs, "s", 0, &ends[0], &err), err);
+    assert_ok(txnindex_put(fs, "s", 1, &ends[2], &err), err);
+    assert_ok(txnindex_put(fs, "s", 1, &ends[1], &err), err); // the write before failed, as far as anybody knew
+    assert_ok(txnindex_put(fs, "s", 2, &ends[2], &err), err);
     assert_ok(txnindex_collect(fs, "s", 10, 40, &got, &complete, &err), err);
     assert_int_equal(got.n, sizeof(ends[0]));
     assert_int_equal(((struct producer_end *)(void *)got.p)->producer_id, 2);
@@ -508,7 +510,7 @@ TEST(a_torn_transaction_index_is_refused) {
     struct buf got = {0};
     struct fs_file *file;
     const struct producer_end ends[] = {{1, 0, 9, 5, true}, {2, 5, 30, 31, true}};
-    assert_ok(txnindex_append(fs, "s", ends, 2, &err), err);
+    assert_ok(txnindex_replace(fs, "s", ends, 2, &err), err);
     assert_ok(fs->ops->open(fs, "s.txnindex", FS_WRITE, &file, &err), err);
     for (uint64_t n = 1; n < 68; n++) {
         if (n == 34) continue;
