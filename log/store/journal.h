@@ -56,6 +56,8 @@ struct journal_frame {
 };
 // Reads the frame `seq` expected at `position`: 1 found, 0 there is none (the end), -1 error.
 int journal_read(struct journal *j, uint64_t position, uint64_t seq, struct buf *bytes, struct journal_frame *ret, struct err *err) MUST_USE;
+// Writes bytes [position, next) that were read as they are, and syncs them: a frame written before a kill may be in the page cache only.
+int journal_settle(struct journal *j, uint64_t position, uint64_t next, struct err *err) MUST_USE;
 // Looks through the whole area for a frame with a sequence above `seq` (the first missing one). ERR_CORRUPT names it.
 int journal_check_end(struct journal *j, uint64_t seq, struct err *err) MUST_USE;
 

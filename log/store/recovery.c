@@ -152,6 +152,7 @@ static int load_frames(struct recovery *r, struct err *err) {
         }
         r->report->frames++;
         r->report->frame_bytes += frame_bytes(&f.frame);
+        r->last_frame = f.position;
         j->head = f.next;
         j->seq++;
         tell(r, "journal", j->head - r->at.position, j->area);
@@ -187,6 +188,9 @@ static int mend(struct recovery *r, struct err *err) {
     if (journal_check_end(s->journal, s->journal->seq, err)) {
         return err_hint(err, "the journal is damaged, and nothing was changed; restore the folder from a copy");
     }
+    // The frames before the last one are synced: it was written after them. What it says was only read, and now files go by it.
+    if (r->report->frames && journal_settle(s->journal, r->last_frame, s->journal->head, err)) return -1;
+    TEST_POINT("recovery-settled");
     if (each_partition(r, recover_one, err) || recover_folders(r, err)) return -1;
     TEST_POINT("recovery-mended");
     if (checkpointer_run(s, err)) return -1;

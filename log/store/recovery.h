@@ -29,6 +29,7 @@ struct recovery {
     size_t count, cap;
     struct map works;                         // by partition id
     struct recovery_report *report;
+    uint64_t last_frame;                      // where it begins, if there is any
     int64_t told_ms;                          // when progress was last told
 };
 
