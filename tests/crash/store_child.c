@@ -85,8 +85,8 @@ int main(int argc, char **argv) {
     struct script *x = argc >= 5 ? script_new(strtoull(argv[3], NULL, 10), number(argv, 4)) : NULL;
     int failed = 0;
     if (open_store(&c, &s, &err)) return give_up("open", &err);
-    if (argc == 5) failed = run(&c, &s, x, 0);
-    if (argc == 6) failed = run(&c, &s, x, number(argv, 5));
+    if (!strcmp(mode, "run") && argc == 5) failed = run(&c, &s, x, 0);
+    if (c.live && argc == 6) failed = run(&c, &s, x, number(argv, 5));
     if (argc == 7) failed = check(s, x, number(argv, 5), number(argv, 6), !strcmp(mode, "last"));
     if (failed) return failed;
     if (close_store(&c, s, &err)) return give_up("close", &err);

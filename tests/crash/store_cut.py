@@ -132,6 +132,8 @@ class Torture:
                               capture_output=True, text=True)
         if done.returncode:
             print(f'{self.place.name}, seed {self.seed}, acknowledged {acked}, begun {begun}: {done.stderr.strip()}')
+            if os.environ.get('STORE_CUT_KEEP'):
+                shutil.copytree(self.place.open(), os.environ['STORE_CUT_KEEP'], dirs_exist_ok=True)
             return False
         self.at = int(done.stdout.split()[1])
         if last:

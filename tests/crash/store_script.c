@@ -352,7 +352,11 @@ static void flight_done(void *arg, const struct err *err, const struct append_re
     bool wrong = false;
     for (size_t i = 0; !err && i < n && o->kind != END_TXN; i++)
         wrong |= results[i].base_offset != o->pieces[i].offset || results[i].duplicate != (o->kind == RETRY);
-    if (!err && !wrong) r->hooks->acked(r->hooks->arg, f->op);
+    pthread_mutex_lock(&r->lock);
+    bool refused_before = r->failed;
+    pthread_mutex_unlock(&r->lock);
+    // A duplicate of what is durable is answered whatever became of the operations before it.
+    if (!err && !wrong && !(refused_before && o->kind == RETRY)) r->hooks->acked(r->hooks->arg, f->op);
     pthread_mutex_lock(&r->lock);
     if ((err || wrong) && !r->failed) {
         r->failed = true;

@@ -105,7 +105,7 @@ TEST(a_kill_at_each_named_point_loses_nothing_and_shows_nothing_half) {
         for (unsigned k = 0; k < TIMES; k++, seed++) kill_at_point(points[i], k * 2 + 1, &seed);
 }
 
-static const char *const recovery_points[] = {"recovery-replayed", "recovery-quarantined", "recovery-mended", "checkpoint-synced", "checkpoint-written",
+static const char *const recovery_points[] = {"recovery-settled", "recovery-replayed", "recovery-quarantined", "recovery-mended", "checkpoint-synced", "checkpoint-written",
                                               "recovery-checkpointed"};
 
 // Bytes of a commit are written, its frame is not: recovery has something to replay and something to cut.

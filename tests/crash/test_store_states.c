@@ -286,3 +286,83 @@ TEST(a_recovery_that_is_cut_itself_ends_in_the_same_state) {
     }
     recording_done(&r);
 }
+
+// ── a kill first ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// What a machine did whose first process was killed before event upto: then came the second one's events. Borrows them.
+static struct fs_trace join(const struct fs_trace *a, size_t upto, const struct fs_trace *b) {
+    struct fs_trace t = {.events = xcalloc(upto + b->n, sizeof(*t.events)), .n = upto + b->n};
+    unsigned handles = 0;
+    memcpy(t.events, a->events, upto * sizeof(*t.events));
+    memcpy(t.events + upto, b->events, b->n * sizeof(*t.events));
+    for (size_t i = 0; i < upto; i++)
+        if (a->events[i].handle > handles) handles = a->events[i].handle;
+    for (size_t i = upto; i < t.n; i++) t.events[i].handle += handles;
+    return t;
+}
+
+// A process that finds the disk as a killed one left it, page cache and all, recovers it and goes on for a few operations. Returns the
+// operation it went on from.
+static unsigned second_life(const struct recording *r, struct fs *fs, struct bounds b) {
+    enum { MORE = 8 };
+    struct script_hooks hooks = {.begun = mark_begun, .acked = mark_acked, .seen = mark_seen, .arg = fs};
+    struct store_options o = script_options(fs);
+    struct buf why = {0};
+    struct store *s;
+    struct err err;
+    unsigned n = 0, to;
+    assert_ok(store_open(&o, &s, &err), err);
+    if (!matches_one(r->script, s, b, &n, &why)) fail_msg("after a kill: %s", buf_cstr(&why));
+    if (n) fs_fault_mark(fs, "acked %u", n - 1); // it has been looked at
+    to = n + MORE < script_count(r->script) ? n + MORE : script_count(r->script);
+    assert_ok(script_run(r->script, &s, n, to, &hooks, &err), err);
+    assert_ok(store_close(s, &err), err);
+    buf_done(&why);
+    return n;
+}
+
+static void kill_then_cut(const struct recording *r, uint64_t seed, size_t upto, uint64_t dice) {
+    struct fs *second = fs_fault_new(fs_crash(NULL, r->trace, upto, fs_keep_all, NULL));
+    fs_fault_record(second, true);
+    struct bounds b = r->bounds[upto];
+    unsigned from = second_life(r, second, b), n;
+    struct fs_trace all = join(r->trace, upto, fs_fault_trace(second));
+    struct recording both = {.script = r->script, .fs = second, .trace = &all};
+    walk(&both);
+    for (int i = 0; i < 6; i++) {
+        struct buf why = {0};
+        struct choice c;
+        size_t cut = upto + test_random(&dice) % (all.n - upto + 1);
+        struct bounds at = both.bounds[cut];
+        if (at.begun < from) at.begun = from; // what was written, and not acknowledged, may have come back
+        struct fs *disk = build(&both, cut, &c, i ? test_random(&dice) >> 8 : 0);
+        both.bounds[cut] = at;
+        if (!recovers(r->script, disk, at, true, &n, &why)) report(&both, seed, cut, c.name, &why);
+        buf_done(&why);
+    }
+    free(both.synced);
+    free(both.bounds);
+    free(all.events);
+    fs_close(second);
+}
+
+// After a frame was written and not synced, by which files are going to be renamed or removed; the end when there is no such frame.
+static size_t before_files_go(const struct fs_trace *t, size_t from) {
+    size_t frame = t->n;
+    for (size_t i = from; i < t->n; i++) {
+        const struct fs_event *e = &t->events[i];
+        if (e->kind == FS_EV_WRITE) frame = strcmp(e->path, "journal") ? t->n : i + 1;
+        else if ((e->kind == FS_EV_RENAME || e->kind == FS_EV_UNLINK) && frame < t->n) return frame;
+    }
+    return t->n;
+}
+
+TEST(a_kill_and_then_a_power_cut_under_the_process_that_recovers_loses_nothing) {
+    uint64_t seed = from_env("CONNECTD_SEED", 1) + 2000, dice = seed, times = from_env("CONNECTD_STATES", STATES) / 25;
+    struct recording r = record_run(seed);
+    for (uint64_t i = 0; i < times; i++) {
+        size_t upto = test_random(&dice) % (r.trace->n + 1);
+        kill_then_cut(&r, seed, i % 2 ? before_files_go(r.trace, upto) : upto, test_random(&dice));
+    }
+    recording_done(&r);
+}

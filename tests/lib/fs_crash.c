@@ -135,8 +135,14 @@ static void apply_pieces(struct fs_mem *disk, const struct fs_event *e, int node
     }
 }
 
+static void grow(struct fs_mem *disk, const struct fs_event *e, int node, const struct fs_event *stale) {
+    uint64_t size = disk->nodes[node]->size, more = e->at + e->n - size;
+    mem_resize(disk, node, size + more);
+    if (stale) mem_write(disk, node, size, stale->data, (size_t)(more < stale->n ? more : stale->n));
+}
+
 static void apply_write(struct fs_mem *disk, const struct fs_event *e, int node, struct fs_keep k) {
-    if (k.grow && disk->nodes[node]->size < e->at + e->n) mem_resize(disk, node, e->at + e->n);
+    if (k.grow && disk->nodes[node]->size < e->at + e->n) grow(disk, e, node, k.stale);
     if (k.skip >= e->n) return;
     if (k.take > e->n - k.skip) k.take = e->n - k.skip;
     if (k.unit) apply_pieces(disk, e, node, k);
@@ -211,6 +217,17 @@ struct fs_keep fs_keep_random(void *arg, const struct fs_trace *t, size_t event)
     return (struct fs_keep){start, count * 512};
 }
 
+// Some write before this one, of a file of the same kind: what a freed block may hold.
+static const struct fs_event *stale_block(const struct fs_trace *t, size_t event, uint64_t dice) {
+    const char *kind = strrchr(t->events[event].path, '.');
+    for (size_t i = event ? dice % event : 0; i-- > 0;) {
+        const struct fs_event *e = &t->events[i];
+        const char *other = strrchr(e->path, '.');
+        if (e->kind == FS_EV_WRITE && kind && other && !strcmp(kind, other)) return e;
+    }
+    return NULL;
+}
+
 // A write that is not logged yet may have reached the disk all the same, as far as the file was long enough: here it did by halves.
 struct fs_keep fs_keep_journalled(void *arg, const struct fs_trace *t, size_t event) {
     struct fs_journalled *m = arg;
@@ -220,5 +237,6 @@ struct fs_keep fs_keep_journalled(void *arg, const struct fs_trace *t, size_t ev
     if (event >= m->logged) return dice & 1 ? torn : none;
     if (m->ordered) return dice & 3 ? all : torn;
     torn.grow = true;
-    return dice & 1 ? torn : (struct fs_keep){.grow = true};
+    if (dice & 2) torn.stale = stale_block(t, event, dice >> 16);
+    return dice & 1 ? torn : (struct fs_keep){.grow = true, .stale = torn.stale};
 }

@@ -16,12 +16,13 @@
 
 // What of one pending event reached the disk: of a write the bytes [skip, skip + take), and of those, when `unit` is set, only the
 // pieces between multiples of `unit` in the file that `seed` picks; of others all when take > 0. `grow`: the file is as long as if the
-// whole write had happened.
+// whole write had happened, and shows zeros there, or, of that earlier write, what the blocks held before.
 struct fs_keep {
     uint64_t skip, take;
     uint32_t unit;
     uint64_t seed;
     bool grow;
+    const struct fs_event *stale;
 };
 typedef struct fs_keep fs_keep_fn(void *arg, const struct fs_trace *t, size_t event);
 
@@ -41,7 +42,7 @@ struct fs_journalled {
     size_t logged;      // names and sizes changed by events before this one are on the disk
     uint64_t seed;      // for bytes
     uint32_t unit;      // 512 or 4096: what is written whole
-    bool ordered;       // ext4's data=ordered, XFS: no size without its bytes; else zeros may show (data=writeback)
+    bool ordered;       // ext4's data=ordered, XFS: no size without its bytes; else zeros or old blocks may show (data=writeback)
 };
 fs_keep_fn fs_keep_journalled; // arg: struct fs_journalled
 
