@@ -34,6 +34,7 @@ struct json_converter {
     struct cn_host *host;
     struct options o;
     struct json_format format;
+    uint64_t batch;              // how many there were
     struct schema_cache writing; // schema ► struct json_program
     struct map reading; // schema text ► struct cn_schema_blob
     struct cn_schema_blob *last_blob;
@@ -66,9 +67,15 @@ static int from_record(void *self, const struct cn_batch *b, const struct cn_tex
     if (schema != CN_NO_SCHEMA && !(p = program_of(c, cn_schema_blob_at(b, schema), &err))) return fail(c, &err);
     struct str envelope = !c->o.schemas_enable ? STR("") : p ? json_program_envelope(p) : STR("{\"schema\":null,\"payload\":");
     bool room = out_put(out, envelope.p, envelope.n);
-    if (room && json_render(p, &c->format, b->base, value, out, &err) != 0) return fail(c, &err);
+    if (room && json_render(p, &c->format, b->base, value, c->batch, out, &err) != 0) return fail(c, &err);
     if (!room || (envelope.n && !out_put(out, "}", 1))) return cn_failf(c->host, CN_FAIL_RECORD, NULL, "json: the record grows too large");
     return 0;
+}
+
+static void next_batch(void *self, const struct cn_batch *b) {
+    struct json_converter *c = self;
+    (void)b;
+    c->batch++;
 }
 
 // ── reading ──
@@ -168,6 +175,7 @@ static const struct cn_converter_ops ops = {
     .from_record = from_record,
     .to_record = to_record,
     .close = json_close_instance,
+    .batch = next_batch,
 };
 const struct cn_component converter_json = {
     .struct_size = sizeof(struct cn_component),

@@ -31,7 +31,7 @@ static int put_structured(struct string_converter *c, const struct cn_batch *b, 
         c->program = json_program_new(blob, &format, &err);
         if (!c->program) return cn_failf(c->host, CN_FAIL_RECORD, NULL, "string: %s", err.msg);
     }
-    if (json_render(blob ? c->program : NULL, &format, b->base, v, out, &err) == 0) return 0;
+    if (json_render(blob ? c->program : NULL, &format, b->base, v, 0, out, &err) == 0) return 0;
     return cn_failf(c->host, CN_FAIL_RECORD, NULL, "string: %s", err.msg);
 }
 

@@ -139,6 +139,7 @@ struct json_program *json_program_new(const struct cn_schema_blob *blob, const s
     struct compiler c = {p, f, err};
     if (compile_node(&c, blob->root, 0) >= 0 && buf_reserve(&p->texts, PREFIX_PAD)) {
         memset(p->texts.p + p->texts.n, 0, PREFIX_PAD);
+        p->memos = xcalloc(p->node_count, sizeof(*p->memos));
         return p;
     }
     json_program_free(p);
@@ -147,6 +148,8 @@ struct json_program *json_program_new(const struct cn_schema_blob *blob, const s
 
 void json_program_free(struct json_program *p) {
     if (!p) return;
+    for (size_t i = 0; p->memos && i < p->node_count; i++) buf_done(&p->memos[i].text);
+    free(p->memos);
     free(p->blob);
     free(p->nodes);
     free(p->fields);

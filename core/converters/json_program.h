@@ -6,7 +6,7 @@
 //   cells ── json_render ─────► bytes                             ├ ,"after":  ► node 1
 //                                                                 └ ,"op":     ► string
 //
-// A program is immutable and knows its blob byte by byte. Values are checked against it: a cell of another type than its
+// A program knows its blob byte by byte. Structs that several records of a batch share (a source block) are rendered once and copied. Values are checked against it: a cell of another type than its
 // node says is an error and never misread. One thread at a time.
 #ifndef CONVERTERS_JSON_PROGRAM_H
 #define CONVERTERS_JSON_PROGRAM_H
@@ -36,9 +36,10 @@ bool json_program_is(const struct json_program *p, const struct cn_schema_blob *
 // {"schema":<the schema as Connect writes it>,"payload": — up to and with the colon.
 struct str json_program_envelope(struct json_program *p);
 
-// Appends the value as JSON; p NULL for a value without a schema. On failure `out` may hold a part of it.
+// Appends the value as JSON; p NULL for a value without a schema. On failure `out` may hold a part of it. batch: a number that tells one batch,
+// in which nothing changes, from every other that the program was used for; 0: of none.
 int json_render(const struct json_program *p, const struct json_format *f, const uint8_t *base, const struct cn_cell *value,
-                struct cn_out *out, struct err *err) MUST_USE;
+                uint64_t batch, struct cn_out *out, struct err *err) MUST_USE;
 
 // "int8", "struct" …: Connect's name of the type in JSON schemas; NULL for CN_NULL and CN_ABSENT.
 const char *json_type_name(unsigned type);

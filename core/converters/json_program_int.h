@@ -28,12 +28,16 @@ struct json_field {
 
 enum { PREFIX_PAD = 32 };
 
+// A struct's last rendering: of the cells at `at` of `batch`. The text is kept when the same cells come a second time.
+struct json_memo { uint64_t batch; cn_off at; struct buf text; };
+
 struct json_program {
     struct cn_schema_blob *blob; // own copy
     struct json_node *nodes;     // nodes[0] is the root
     size_t node_count, node_cap;
     struct json_field *fields;
     size_t field_count, field_cap;
+    struct json_memo *memos;     // by node
     struct buf texts;            // followed by PREFIX_PAD bytes, so that short prefixes are copied in one piece
     struct buf envelope; // made at its first use
 };

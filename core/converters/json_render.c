@@ -7,7 +7,7 @@
 #include "converters/decimal.h"
 #include "converters/json_program_int.h"
 
-enum { SHORT_TEXT = 118, SHORT_ROOM = 120 };
+enum { SHORT_TEXT = 118, SHORT_ROOM = 120, MEMO_MOST = 4096 };
 static_assert((int)SHORT_ROOM >= (int)DECIMAL_ROOM && SHORT_TEXT + 2 <= SHORT_ROOM, "what render_short writes fits");
 
 struct render {
@@ -16,6 +16,7 @@ struct render {
     const uint8_t *base;
     struct cn_out *out;
     struct err *err;
+    uint64_t batch;
     unsigned depth;
 };
 
@@ -160,9 +161,24 @@ static int render_map(struct render *r, const struct json_node *n, const struct 
     return object ? PUT(r, "}") : PUT(r, "]");
 }
 
+// Cells that come again in one batch are copied from what they were last time.
+static int render_shared(struct render *r, const struct json_node *n, const struct cn_cell *c) {
+    struct json_memo *m = &r->p->memos[n - r->p->nodes];
+    bool again = m->batch == r->batch && m->at == c->u.at;
+    if (again && m->text.n) return out_put(r->out, m->text.p, m->text.n) ? 0 : full(r);
+    size_t start = r->out->n;
+    if (!again) buf_clear(&m->text);
+    m->batch = r->batch;
+    m->at = c->u.at;
+    if (render_struct(r, n, c) != 0) return -1;
+    if (again && r->out->n - start <= MEMO_MOST) buf_put(&m->text, r->out->p + start, r->out->n - start);
+    return 0;
+}
+
 static int render_nested(struct render *r, const struct json_node *n, const struct cn_cell *c) {
     if (enter(r) != 0) return -1;
-    int rc = n->type == CN_STRUCT ? render_struct(r, n, c) : n->type == CN_ARRAY ? render_array(r, n, c) : render_map(r, n, c);
+    bool shared = n->type == CN_STRUCT && r->batch && r->depth > 1;
+    int rc = shared ? render_shared(r, n, c) : n->type == CN_STRUCT ? render_struct(r, n, c) : n->type == CN_ARRAY ? render_array(r, n, c) : render_map(r, n, c);
     r->depth--;
     return rc;
 }
@@ -239,7 +255,7 @@ int json_render_node(const struct json_program *p, uint32_t node, const struct j
 }
 
 int json_render(const struct json_program *p, const struct json_format *f, const uint8_t *base, const struct cn_cell *value,
-                struct cn_out *out, struct err *err) {
-    struct render r = {.p = p, .f = f, .base = base, .out = out, .err = err};
+                uint64_t batch, struct cn_out *out, struct err *err) {
+    struct render r = {.p = p, .f = f, .base = base, .batch = batch, .out = out, .err = err};
     return p ? render_value(&r, 0, value) : render_plain(&r, value);
 }

@@ -96,9 +96,15 @@ void codec_close(struct codec *c) {
     free(c);
 }
 
-void codec_enter(struct codec *c) {
+static void tell_batch(struct converter *c, const struct cn_batch *b) {
+    if (b && c->ops->batch) c->ops->batch(c->self, b);
+}
+
+void codec_enter(struct codec *c, const struct cn_batch *b) {
     instance_enter(&c->key.instance, "convert");
     instance_enter(&c->value.instance, "convert"); // the last one is who a crash is blamed on, unless its code says otherwise
+    tell_batch(&c->key, b);
+    tell_batch(&c->value, b);
 }
 
 void codec_leave(struct codec *c) {
@@ -135,7 +141,7 @@ static bool put_json(struct cn_out *out, const struct cn_batch *b, const struct 
     static const struct json_format format = {.decimal = JSON_DECIMAL_NUMERIC};
     const struct cn_schema_blob *blob = cn_schema_blob_at(b, schema);
     struct json_program *program = blob ? json_program_new(blob, &format, NULL) : NULL;
-    bool ok = (!blob || program) && json_render(program, &format, b->base, v, out, &(struct err){0}) == 0;
+    bool ok = (!blob || program) && json_render(program, &format, b->base, v, 0, out, &(struct err){0}) == 0;
     json_program_free(program);
     return ok;
 }

@@ -22,8 +22,9 @@ struct codec_params {
 struct codec;
 int codec_open(const struct codec_params *p, struct codec **ret, struct failure *f) MUST_USE;
 void codec_close(struct codec *c); // NULL is fine
-// Around the conversion of a batch: names the converters for crash and hang reports, gives back large scratch.
-void codec_enter(struct codec *c);
+// Around the conversion of a batch: names the converters for crash and hang reports, gives back large scratch. b: the batch to encode, in which
+// nothing changes until codec_leave; NULL to decode.
+void codec_enter(struct codec *c, const struct cn_batch *b);
 void codec_leave(struct codec *c);
 
 // The record as the log takes it: topic, key, value, headers; valid until the next call. On failure *stage and *f say what failed.

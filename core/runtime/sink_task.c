@@ -643,7 +643,7 @@ static int build(struct sink *s, struct cn_batch *b, const struct consumed *r, s
     uint32_t most = s->options->max_poll_records > 0 ? (uint32_t)s->options->max_poll_records : DEFAULT_BATCH;
     size_t i = 0;
     int rc = 0;
-    codec_enter(s->codec);
+    codec_enter(s->codec, NULL);
     while (i < n && cn_count(b) < most && (rc = build_one(s, b, &r[i], f)) == 0) i++;
     codec_leave(s->codec);
     *ret_looked = i;

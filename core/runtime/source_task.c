@@ -355,7 +355,7 @@ static int encode(struct source *s, struct cn_batch *b, struct failure *f) {
     int64_t now = clock_wall_ms(s->run->env->clock);
     uint32_t n = cn_count(b), kept = 0, filtered = 0;
     int rc = 0;
-    codec_enter(s->codec);
+    codec_enter(s->codec, b);
     for (uint32_t i = 0; i < n && rc == 0; i++) {
         struct backend_record r;
         enum error_stage stage;

@@ -231,7 +231,7 @@ AT(cn_out, n, 8);
 AT(cn_out, cap, 16);
 AT(cn_out, reserve, 24);
 
-SIZE(cn_converter_ops, 48);
+SIZE(cn_converter_ops, 56);
 AT(cn_converter_ops, struct_size, 0);
 AT(cn_converter_ops, reserved, 4);
 AT(cn_converter_ops, validate, 8);
@@ -239,6 +239,7 @@ AT(cn_converter_ops, open, 16);
 AT(cn_converter_ops, from_record, 24);
 AT(cn_converter_ops, to_record, 32);
 AT(cn_converter_ops, close, 40);
+AT(cn_converter_ops, batch, 48);
 
 SIZE(cn_component, 56);
 AT(cn_component, struct_size, 0);

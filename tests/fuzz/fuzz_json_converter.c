@@ -22,7 +22,7 @@ static void round_trip(struct json_cells *cells, struct cn_batch *b, const struc
     struct cn_out out = {.reserve = out_heap_reserve};
     struct json_program *p = blob ? json_program_new(blob, &f, &err) : NULL;
     if (blob && !p) return;
-    if (json_render(p, &f, b->base, &v, &out, &err) == 0) {
+    if (json_render(p, &f, b->base, &v, 0, &out, &err) == 0) {
         struct str text = str_make(out.p, out.n);
         if ((blob ? json_read_typed(cells, b, blob, blob->root, false, text, &again, &err) : json_read_plain(cells, b, text, &again, &err)) != 0) abort();
         if (p && json_program_envelope(p).n == 0) abort();

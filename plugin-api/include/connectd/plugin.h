@@ -120,6 +120,9 @@ struct cn_converter_ops {
     /* Builds the value of `bytes` (NULL: null) in the batch. */
     int (*to_record)(void *self, struct cn_batch *b, const struct cn_text *topic, const void *bytes, size_t n, struct cn_cell *ret_value, uint16_t *ret_schema);
     void (*close)(void *self);
+    /* Optional. The from_record calls up to the next `batch` are over this batch, in which nothing is changed meanwhile: what was written for cells
+       may be written again for the same ones. */
+    void (*batch)(void *self, const struct cn_batch *b);
 };
 
 /* ── the descriptor ── */

@@ -80,6 +80,47 @@ TEST(a_struct_becomes_an_object_in_its_schemas_order) {
     tear_down(&f);
 }
 
+// { before Order optional, after Order optional }
+static uint16_t change_schema(struct fixture *f) {
+    struct cn_schema_builder s = {0};
+    cn_off fields[2];
+    for (int i = 0; i < 2; i++) {
+        cn_off id = cn_sb_type(&s, CN_INT32, 0, NULL, 0), note = cn_sb_type(&s, CN_STRING, 1, NULL, 0), extra = cn_sb_type(&s, CN_FLOAT64, 1, NULL, 0);
+        fields[i] = cn_sb_type(&s, CN_STRUCT, 1, "shop.Order", 3);
+        cn_sb_fields(&s, fields[i], (struct cn_sb_field[]){{"id", id}, {"note", note}, {"extra", extra}}, 3);
+    }
+    cn_off root = cn_sb_type(&s, CN_STRUCT, 0, "shop.Change", 2);
+    cn_sb_fields(&s, root, (struct cn_sb_field[]){{"before", fields[0]}, {"after", fields[1]}}, 2);
+    return use(f, &s, root);
+}
+
+static struct cn_cell change(struct fixture *f, struct cn_cell before, struct cn_cell after) {
+    cn_off at = cn_cells(&f->b, 2);
+    cn_set(&f->b, at, 0, before);
+    cn_set(&f->b, at, 1, after);
+    return cn_run(CN_STRUCT, at, 2);
+}
+
+TEST(a_struct_that_records_of_a_batch_share_is_written_the_same_each_time_and_never_after_the_batch) {
+    struct fixture f;
+    set_up(&f, NULL);
+    uint16_t schema = change_schema(&f);
+    struct cn_cell shared = order(&f, cn_int(CN_INT32, 1), cn_stringz(&f.b, "one"), cn_null());
+    f.ops->batch(f.self, &f.b);
+    for (int i = 0; i < 5; i++) {
+        char want[160];
+        struct cn_cell own = order(&f, cn_int(CN_INT32, i), cn_null(), cn_null());
+        snprintf(want, sizeof(want), "{\"before\":{\"id\":1,\"note\":\"one\",\"extra\":null},\"after\":{\"id\":%d,\"note\":null,\"extra\":null}}", i);
+        assert_string_equal(render(&f, change(&f, shared, own), schema), want);
+    }
+    // The same cells hold something else in the next batch.
+    cn_set(&f.b, shared.u.at, 0, cn_int(CN_INT32, 2));
+    f.ops->batch(f.self, &f.b);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(render(&f, change(&f, shared, cn_null()), schema), "{\"before\":{\"id\":2,\"note\":\"one\",\"extra\":null},\"after\":null}");
+    tear_down(&f);
+}
+
 TEST(an_absent_field_is_left_out_also_at_the_front) {
     struct fixture f;
     set_up(&f, NULL);
