@@ -45,10 +45,26 @@ void topic_rules_free(struct topic_rules *r) {
     free(r);
 }
 
+// The commas of a pattern's own ("a{1,2}", "[,;]", "\\,") end nothing: bytes before the first one that stands outside brackets.
+static size_t pattern_end(struct str list) {
+    unsigned depth = 0;
+    bool class = false;
+    for (size_t i = 0; i < list.n; i++) {
+        char c = list.p[i];
+        if (c == '\\') i++;
+        else if (class) class = c != ']';
+        else if (c == '[') class = true;
+        else if (c == '{' || c == '(') depth++;
+        else if ((c == '}' || c == ')') && depth) depth--;
+        else if (c == ',' && !depth) return i;
+    }
+    return list.n;
+}
+
 static int add_patterns(struct pattern_list *l, const char *list, struct err *err) {
-    struct str rest = str_of(list), part;
-    while (str_split(&rest, ',', &part)) {
-        part = str_trim(part);
+    for (struct str rest = str_of(list); rest.n;) {
+        struct str part = str_trim(str_first(rest, pattern_end(rest)));
+        rest = str_from(rest, pattern_end(rest) + 1);
         int code;
         PCRE2_SIZE at;
         if (!part.n) continue;

@@ -47,6 +47,21 @@ TEST(the_first_group_that_includes_and_does_not_exclude_wins) {
     topic_rules_free(r);
 }
 
+TEST(the_commas_of_a_pattern_do_not_end_it) {
+    (void)state;
+    const char *groups[] = {"g"}, *names[] = {"g.include", "g.partitions"}, *values[] = {"a{1,2}b, c[x,y], (d,e)f\\,g,h", "7"};
+    const char *in[] = {"ab", "aab", "cx", "c,", "cy", "d,ef,g", "h"}, *out[] = {"aaab", "a{1", "2}b", "cz", "d", "ef", "g"};
+    struct topic_spec s;
+    struct topic_rules *r = make(groups, 1, names, values, 2);
+    for (size_t i = 0; i < countof(in); i++) {
+        topic_rules_spec(r, in[i], &s);
+        assert_int_equal(s.partitions, 7);
+        topic_rules_spec(r, out[i], &s);
+        assert_true(s.partitions <= 0);
+    }
+    topic_rules_free(r);
+}
+
 TEST(a_group_without_partitions_takes_the_defaults) {
     (void)state;
     const char *groups[] = {"g"}, *names[] = {"g.include", "g.max.message.bytes", "default.partitions"}, *values[] = {".*", "1000", "5"};
