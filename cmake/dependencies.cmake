@@ -1,7 +1,7 @@
 # The libraries, by pkg-config. Debian 12 has all of them; scripts/deps installs them.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-foreach(dep zstd:libzstd lz4:liblz4 yaml:yaml-0.1 jansson:jansson pq:libpq curl:libcurl pcre2:libpcre2-8 systemd:libsystemd crypto:libcrypto cmocka:cmocka)
+foreach(dep zstd:libzstd lz4:liblz4 zlib:zlib snappy:snappy yaml:yaml-0.1 jansson:jansson pq:libpq curl:libcurl pcre2:libpcre2-8 systemd:libsystemd crypto:libcrypto cmocka:cmocka)
   string(REPLACE ":" ";" pair ${dep})
   list(GET pair 0 name)
   list(GET pair 1 module)

@@ -97,19 +97,53 @@ void batch_set_append_time(void *bytes, size_t n, int64_t ms) {
     put_crc(p, n);
 }
 
+static struct str body_of(const void *p, size_t n) { return str_make((const uint8_t *)p + BATCH_HEADER, n - BATCH_HEADER); }
+
+// The records of a batch, expanded into `plain` if need be.
+static int expand(const struct batch_header *h, struct str body, struct buf *plain, size_t max_bytes, struct str *ret, struct err *err) {
+    enum codec codec = (enum codec)(h->attributes & BATCH_CODEC_MASK);
+    *ret = body;
+    if (codec == CODEC_NONE || h->count == 0) return 0;
+    buf_clear(plain);
+    if (decompress_block(codec, body.p, body.n, plain, max_bytes, err) < 0)
+        return err_wrap(err, "record batch at offset %lld", (long long)h->base_offset);
+    *ret = buf_str(plain);
+    return 0;
+}
+
+static void put_recoded(struct buf *out, const void *header, enum codec codec, struct str records) {
+    buf_put(out, header, BATCH_HEADER);
+    buf_puts(out, records);
+    put_be32(out->p + AT_LENGTH, (uint32_t)(out->n - AT_EPOCH));
+    put_be16(out->p + AT_ATTRIBUTES, (uint16_t)((get_be16(out->p + AT_ATTRIBUTES) & ~BATCH_CODEC_MASK) | (unsigned)codec));
+    put_crc(out->p, out->n);
+}
+
+int batch_recode(struct buf *bytes, enum codec codec, size_t max_bytes, struct err *err) {
+    struct buf plain = {0}, small = {0}, out = {0};
+    struct batch_header h;
+    struct str records;
+    int rc = batch_read_header(bytes->p, bytes->n, &h) == 0 ? expand(&h, body_of(bytes->p, bytes->n), &plain, max_bytes, &records, err)
+                                                            : err_set(err, ERR_CORRUPT, "not one whole record batch");
+    if (rc == 0 && codec != CODEC_NONE) rc = compress_block(codec, 0, records.p, records.n, &small, err);
+    bool smaller = rc == 0 && small.n && small.n < records.n && records.n <= compress_bound_of(small.n);
+    if (rc == 0) {
+        put_recoded(&out, bytes->p, smaller ? codec : CODEC_NONE, smaller ? buf_str(&small) : records);
+        buf_done(bytes);
+        *bytes = out;
+    }
+    buf_done(&plain);
+    buf_done(&small);
+    return rc;
+}
+
 // ── iterating ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 int record_iter_init(struct record_iter *it, const void *p, size_t n, struct buf *scratch, size_t max_bytes, struct err *err) {
     struct batch_header h;
     if (batch_read_header(p, n, &h) != 0 || batch_size(&h) != n) return err_set(err, ERR_CORRUPT, "not one whole record batch");
-    struct str body = str_make((const uint8_t *)p + BATCH_HEADER, n - BATCH_HEADER);
-    enum codec codec = (enum codec)(h.attributes & BATCH_CODEC_MASK);
-    if (codec != CODEC_NONE && h.count > 0) {
-        buf_clear(scratch);
-        if (decompress_block(codec, body.p, body.n, scratch, max_bytes, err) < 0)
-            return err_wrap(err, "record batch at offset %lld", (long long)h.base_offset);
-        body = buf_str(scratch);
-    }
+    struct str body;
+    if (expand(&h, body_of(p, n), scratch, max_bytes, &body, err) != 0) return -1;
     *it = (struct record_iter){.header = h, .at = cur_str(body), .left = h.count, .last_delta = -1};
     return 0;
 }

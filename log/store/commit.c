@@ -61,6 +61,15 @@ static int check_times(const struct partition *p, const struct settings *st, con
     return 0;
 }
 
+// compression.type of the topic, on the caller's thread. batch_check's bound is for one batch as it arrives; expanded it may be larger.
+static int recode(const struct partition *p, const struct settings *st, struct buf *bytes, struct batch_header *h, struct err *err) {
+    enum { EXPANDED_MOST = 256 << 20 };
+    if (st->codec < 0 || (h->attributes & BATCH_CODEC_MASK) == st->codec) return 0;
+    if (batch_recode(bytes, (enum codec)st->codec, EXPANDED_MOST, err) != 0) return err_wrap(err, "topic %s", p->topic->name);
+    batch_read_header(bytes->p, bytes->n, h);
+    return (int64_t)bytes->n > st->max_message_bytes ? too_large(p, bytes->n, st->max_message_bytes, err) : 0;
+}
+
 int commit_append(struct commit *c, struct partition *p, struct buf *bytes, bool trusted, struct err *err) {
     const struct settings *st = topic_settings(p->topic);
     struct batch_header h;
@@ -70,7 +79,7 @@ int commit_append(struct commit *c, struct partition *p, struct buf *bytes, bool
         return err_set(err, ERR_INVALID, "topic %s: batch of %d records and %d offsets", p->topic->name, h.count, h.last_offset_delta + 1);
     if (h.attributes & (BATCH_CONTROL | BATCH_DELETE_HORIZON))
         return err_set(err, ERR_INVALID, "topic %s: only the log writes control batches", p->topic->name);
-    if (check_times(p, st, &h, err)) return -1;
+    if (check_times(p, st, &h, err) || recode(p, st, bytes, &h, err)) return -1;
     add(c, p, bytes, &h);
     c->markers_only = false;
     if (!topic_internal(p->topic)) c->internal_only = false;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// zstd and LZ4 (frame format, independent 64 KiB blocks, as Kafka's clients write and expect it).
+// zstd, LZ4 (frame format, independent 64 KiB blocks), gzip and snappy (in the framing of the Java library), as Kafka's clients write and expect them.
 #include "compress.h"
 
 #include <lz4frame.h>
 #include <pthread.h>
+#include <snappy-c.h>
+#include <zlib.h>
 #include <zstd.h>
 
 #include "base/mem.h"
@@ -16,6 +18,9 @@ struct contexts {
     ZSTD_CCtx *zstd_c;
     ZSTD_DCtx *zstd_d;
     LZ4F_dctx *lz4_d;
+    z_stream gzip_c, gzip_d;
+    int gzip_level;
+    bool gzip_c_made, gzip_d_made;
 };
 
 static pthread_key_t contexts_key;
@@ -26,6 +31,8 @@ static void contexts_free(void *arg) {
     ZSTD_freeCCtx(c->zstd_c);
     ZSTD_freeDCtx(c->zstd_d);
     LZ4F_freeDecompressionContext(c->lz4_d);
+    if (c->gzip_c_made) deflateEnd(&c->gzip_c);
+    if (c->gzip_d_made) inflateEnd(&c->gzip_d);
     free(c);
 }
 
@@ -130,6 +137,122 @@ static int lz4_decompress(const void *p, size_t n, struct sink *s, struct err *e
     return 0;
 }
 
+// ── gzip (RFC 1952) ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+enum { GZIP_WINDOW = 15 + 16, GZIP_MEMORY = 8 }; // zlib: the largest window, with gzip's header and trailer
+
+static int gzip_begin(struct contexts *c, int level) {
+    if (c->gzip_c_made && c->gzip_level == level) return deflateReset(&c->gzip_c);
+    if (c->gzip_c_made) deflateEnd(&c->gzip_c);
+    c->gzip_level = level;
+    int rc = deflateInit2(&c->gzip_c, level, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY);
+    c->gzip_c_made = rc == Z_OK;
+    return rc;
+}
+
+static int gzip_compress(int level, const void *p, size_t n, struct buf *out, struct err *err) {
+    struct contexts *c = contexts();
+    if (n > INT32_MAX) return err_set(err, ERR_TOO_LARGE, "gzip: no room for %zu bytes", n);
+    if (gzip_begin(c, level ? level : Z_DEFAULT_COMPRESSION) != Z_OK) return err_set(err, ERR_INTERNAL, "gzip: no context");
+    size_t bound = deflateBound(&c->gzip_c, n);
+    if (!buf_reserve(out, bound)) return err_set(err, ERR_TOO_LARGE, "gzip: no room for %zu bytes", n);
+    c->gzip_c.next_in = (Bytef *)(uintptr_t)p;
+    c->gzip_c.avail_in = (uInt)n;
+    c->gzip_c.next_out = out->p + out->n;
+    c->gzip_c.avail_out = (uInt)bound;
+    if (deflate(&c->gzip_c, Z_FINISH) != Z_STREAM_END) return err_set(err, ERR_INTERNAL, "gzip: did not end");
+    out->n += bound - c->gzip_c.avail_out;
+    return 0;
+}
+
+static int gzip_decompress(const void *p, size_t n, struct sink *s, struct err *err) {
+    struct contexts *c = contexts();
+    z_stream *z = &c->gzip_d;
+    if (!c->gzip_d_made && inflateInit2(z, GZIP_WINDOW) != Z_OK) return err_set(err, ERR_INTERNAL, "gzip: no context");
+    c->gzip_d_made = true;
+    inflateReset(z);
+    z->next_in = (Bytef *)(uintptr_t)p;
+    z->avail_in = (uInt)n;
+    for (bool ended = false; !ended || z->avail_in;) {
+        size_t room = sink_room(s);
+        uInt was = z->avail_in;
+        uint8_t none;
+        z->next_out = room ? s->out->p + s->out->n : &none;
+        z->avail_out = (uInt)(room < INT32_MAX ? room : INT32_MAX);
+        uInt had = z->avail_out;
+        int rc = inflate(z, Z_NO_FLUSH);
+        s->out->n += had - z->avail_out;
+        ended = rc == Z_STREAM_END;
+        if (ended) inflateReset(z); // another member may follow
+        else if (rc != Z_OK && rc != Z_BUF_ERROR) return err_set(err, ERR_CORRUPT, "gzip block: %s", z->msg ? z->msg : "damaged");
+        else if (z->avail_in == was && z->avail_out == had)
+            return room ? err_set(err, ERR_CORRUPT, "gzip block ends early") : too_large("gzip", s, err);
+    }
+    return 0;
+}
+
+// ── snappy ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+//
+// One raw block, or the framing of the Java library, which clients write: magic 8, version 4, oldest compatible version 4, {length 4, raw
+// block}…; streams may follow each other.
+
+enum {
+    SNAPPY_HEADER = 16,
+    SNAPPY_BLOCK = 32 * 1024, // as the Java library cuts
+    SNAPPY_RATIO = 22,        // the format's: three bytes stand for at most 64
+};
+static const uint8_t snappy_magic[8] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0};
+
+static void snappy_put_header(struct buf *out) {
+    buf_put(out, snappy_magic, sizeof(snappy_magic));
+    buf_be32(out, 1);
+    buf_be32(out, 1);
+}
+
+static int snappy_compress_framed(int level, const void *p, size_t n, struct buf *out, struct err *err) {
+    (void)level;
+    snappy_put_header(out);
+    size_t at = 0;
+    do {
+        size_t left = n - at, block = left < SNAPPY_BLOCK ? left : SNAPPY_BLOCK, got = snappy_max_compressed_length(block);
+        if (!buf_reserve(out, 4 + got)) return err_set(err, ERR_TOO_LARGE, "snappy: no room for %zu bytes", n);
+        snappy_compress((const char *)p + at, block, (char *)out->p + out->n + 4, &got); // fails only without room
+        put_be32(out->p + out->n, (uint32_t)got);
+        out->n += 4 + got;
+        at += block;
+    } while (at < n);
+    return 0;
+}
+
+static int snappy_block(const uint8_t *p, size_t n, struct sink *s, struct err *err) {
+    size_t length, left = s->max - (s->out->n - s->start);
+    if (snappy_uncompressed_length((const char *)p, n, &length) != SNAPPY_OK || length > n * SNAPPY_RATIO)
+        return err_set(err, ERR_CORRUPT, "snappy block of %zu bytes: damaged length", n);
+    if (snappy_validate_compressed_buffer((const char *)p, n) != SNAPPY_OK) return err_set(err, ERR_CORRUPT, "snappy block of %zu bytes: damaged", n);
+    if (length > left || !buf_reserve(s->out, length)) return too_large("snappy", s, err);
+    size_t room = length;
+    if (snappy_uncompress((const char *)p, n, (char *)s->out->p + s->out->n, &room) != SNAPPY_OK) return err_set(err, ERR_CORRUPT, "snappy block: damaged");
+    s->out->n += length;
+    return 0;
+}
+
+static int snappy_decompress(const void *p, size_t n, struct sink *s, struct err *err) {
+    struct cur c = cur_of(p, n);
+    if (n < sizeof(snappy_magic) || memcmp(p, snappy_magic, sizeof(snappy_magic)) != 0) return snappy_block(p, n, s, err);
+    for (unsigned blocks = 0; !cur_done(&c) || !blocks;) {
+        if (cur_left(&c) >= sizeof(snappy_magic) && memcmp(c.p, snappy_magic, sizeof(snappy_magic)) == 0) {
+            cur_take(&c, SNAPPY_HEADER);
+            blocks = 0;
+        }
+        uint32_t length = cur_be32(&c);
+        const uint8_t *block = cur_take(&c, length);
+        if (c.bad) return err_set(err, ERR_CORRUPT, "snappy stream ends early");
+        if (snappy_block(block, length, s, err) != 0) return -1;
+        blocks++;
+    }
+    return 0;
+}
+
 // ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static const struct codec_row {
@@ -138,8 +261,8 @@ static const struct codec_row {
     int (*decompress)(const void *p, size_t n, struct sink *s, struct err *err);
 } codecs[] = {
     [CODEC_NONE] = {"none", NULL, NULL},
-    [CODEC_GZIP] = {"gzip", NULL, NULL},
-    [CODEC_SNAPPY] = {"snappy", NULL, NULL},
+    [CODEC_GZIP] = {"gzip", gzip_compress, gzip_decompress},
+    [CODEC_SNAPPY] = {"snappy", snappy_compress_framed, snappy_decompress},
     [CODEC_LZ4] = {"lz4", lz4_compress, lz4_decompress},
     [CODEC_ZSTD] = {"zstd", zstd_compress, zstd_decompress},
 };
@@ -156,8 +279,7 @@ int codec_by_name(struct str name, enum codec *ret) {
 const char *codec_name(enum codec c) { return (size_t)c < countof(codecs) ? codecs[c].name : "unknown"; }
 
 static int unsupported(enum codec c, struct err *err) {
-    err_set(err, ERR_UNSUPPORTED, "compression %s (%d) is not supported", codec_name(c), (int)c);
-    return err_hint(err, "use none, lz4 or zstd");
+    return err_set(err, ERR_UNSUPPORTED, "compression %s (%d) is not supported", codec_name(c), (int)c);
 }
 
 int compress_block(enum codec codec, int level, const void *p, size_t n, struct buf *out, struct err *err) {

@@ -16,6 +16,7 @@ enum { SETTING_COUNT = 24 };
 struct settings {
     // The values the store works with.
     bool policy_delete, policy_compact, append_time;
+    int codec;                                   // enum codec of stored batches; -1: what arrives
     int64_t retention_ms, retention_bytes;       // -1 none
     int64_t segment_bytes, segment_ms, index_interval_bytes, segment_index_bytes;
     int64_t max_message_bytes, delete_retention_ms, min_compaction_lag_ms, max_compaction_lag_ms, file_delete_delay_ms;

@@ -17,7 +17,7 @@ except ImportError:
     sys.exit(77)
 
 TOOL = os.environ["BUILD"] + "/tests/integration/batch_tool"
-CODECS = {"none": 0, "lz4": 3, "zstd": 4}
+CODECS = {"none": 0, "gzip": 1, "lz4": 3, "zstd": 4}
 
 
 def pipe(*command):
@@ -73,6 +73,7 @@ def we_read_theirs(name):
 
 available = {
     "none": True,
+    "gzip": True,
     "lz4": stand_in("lz4", ["lz4", "-c", "-B4"], ["lz4", "-dc"]),
     "zstd": stand_in("zstd", ["zstd", "-c", "-q"], ["zstd", "-dc", "-q"]),
 }

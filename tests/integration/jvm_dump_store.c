@@ -49,7 +49,7 @@ static void append(struct store *s, struct partition *p, struct batch_builder *b
 
 // Plain and idempotent batches of every codec, over several segments.
 static void write_plain(struct store *s) {
-    static const enum codec codecs[] = {CODEC_NONE, CODEC_LZ4, CODEC_ZSTD};
+    static const enum codec codecs[] = {CODEC_NONE, CODEC_GZIP, CODEC_SNAPPY, CODEC_LZ4, CODEC_ZSTD};
     const struct topic_setting small[] = {{"segment.bytes", "20000"}, {"index.interval.bytes", "1000"}, {"retention.ms", "-1"}};
     struct topic *t = make(s, "plain", 2, small, 3);
     int64_t id;
@@ -58,7 +58,7 @@ static void write_plain(struct store *s) {
     for (int i = 0; i < 120; i++) {
         struct buf bytes = {0};
         struct batch_builder b;
-        batch_begin(&b, &bytes, codecs[i % 3]);
+        batch_begin(&b, &bytes, codecs[i % 5]);
         if (i % 2) b.producer_id = id, b.producer_epoch = 0, b.base_sequence = i / 2 * 12;
         fill(&b, i * 12, 12, 50);
         append(s, topic_partition(t, i % 2), &b);

@@ -184,8 +184,30 @@ static void round_trip(enum codec codec) {
 }
 
 TEST(records_survive_without_compression) { round_trip(CODEC_NONE); }
+TEST(records_survive_gzip) { round_trip(CODEC_GZIP); }
+TEST(records_survive_snappy) { round_trip(CODEC_SNAPPY); }
 TEST(records_survive_lz4) { round_trip(CODEC_LZ4); }
 TEST(records_survive_zstd) { round_trip(CODEC_ZSTD); }
+
+TEST(a_batch_written_anew_with_another_codec_keeps_all_but_its_bytes) {
+    for (int from = CODEC_NONE; from <= CODEC_ZSTD; from++)
+        for (int to = CODEC_NONE; to <= CODEC_ZSTD; to++) {
+            struct buf b = {0};
+            struct err err;
+            struct batch_header was, is;
+            build_many(&b, (enum codec)from, 500);
+            batch_patch(b.p, 77, 3);
+            batch_read_header(b.p, b.n, &was);
+            if (from != CODEC_NONE) assert_fails(batch_recode(&b, (enum codec)to, 100, &err), err, ERR_TOO_LARGE);
+            assert_ok(batch_recode(&b, (enum codec)to, 1 << 24, &err), err);
+            assert_ok(batch_check(b.p, b.n, false, &is, &err), err);
+            assert_int_equal(is.attributes, (was.attributes & ~BATCH_CODEC_MASK) | to);
+            was.attributes = is.attributes, was.length = is.length, was.crc = is.crc;
+            assert_memory_equal(&was, &is, sizeof(is));
+            assert_int_equal(count_records(b.p, b.n, 1 << 24, &err), 500);
+            buf_done(&b);
+        }
+}
 
 TEST(an_lz4_body_is_a_frame_of_independent_64_kib_blocks) {
     struct buf b = {0};
@@ -333,7 +355,7 @@ TEST(an_empty_batch_kept_by_the_cleaner_is_whole) {
 // ── damage ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 TEST(a_batch_cut_at_any_byte_is_not_whole) {
-    static const enum codec codecs[] = {CODEC_NONE, CODEC_LZ4, CODEC_ZSTD};
+    static const enum codec codecs[] = {CODEC_NONE, CODEC_GZIP, CODEC_SNAPPY, CODEC_LZ4, CODEC_ZSTD};
     for (size_t c = 0; c < countof(codecs); c++) {
         struct buf b = {0};
         struct err err;
@@ -368,7 +390,7 @@ TEST(any_flipped_bit_that_the_crc_or_the_size_covers_is_found) {
 }
 
 TEST(damage_under_a_right_crc_never_reads_past_the_end) {
-    static const enum codec codecs[] = {CODEC_NONE, CODEC_LZ4, CODEC_ZSTD};
+    static const enum codec codecs[] = {CODEC_NONE, CODEC_GZIP, CODEC_SNAPPY, CODEC_LZ4, CODEC_ZSTD};
     for (size_t c = 0; c < countof(codecs); c++) {
         struct buf b = {0};
         struct err err;
@@ -455,7 +477,7 @@ TEST(offsets_past_the_batchs_last_and_bytes_past_its_last_record_are_refused) {
 }
 
 TEST(a_body_that_expands_past_the_callers_bound_is_refused) {
-    static const enum codec codecs[] = {CODEC_LZ4, CODEC_ZSTD};
+    static const enum codec codecs[] = {CODEC_GZIP, CODEC_SNAPPY, CODEC_LZ4, CODEC_ZSTD};
     for (size_t c = 0; c < countof(codecs); c++) {
         struct buf b = {0};
         struct err err;

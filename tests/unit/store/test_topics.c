@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "fixture.h"
+
+#include "base/mem.h"
 #include "settings.h"
 
 TEST(a_topic_has_an_id_partitions_and_settings_and_keeps_them) {
@@ -257,4 +259,36 @@ TEST(topics_that_say_nothing_follow_the_stores_defaults_also_when_these_change) 
     assert_fails(store_open(&o, &s, &err), err, ERR_INVALID);
     assert_string_equal(err.msg, "topic default: retention.ms: soon is not a number of at least -1");
     fs_close(o.fs);
+}
+
+TEST(compression_type_says_how_batches_are_stored_whatever_arrives) {
+    static const struct { const char *type; int stored; } cases[] = {
+        {"producer", CODEC_LZ4}, {"uncompressed", CODEC_NONE}, {"gzip", CODEC_GZIP}, {"snappy", CODEC_SNAPPY}, {"lz4", CODEC_LZ4}, {"zstd", CODEC_ZSTD},
+    };
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    for (size_t i = 0; i < countof(cases); i++) {
+        fixture_topic(s, cases[i].type, 1, "compression.type", cases[i].type);
+        struct topic *t = topic_get(s, cases[i].type);
+        struct buf batch = {0}, stored = {0};
+        struct batch_builder b;
+        struct batch_header h;
+        struct read_result got;
+        struct err err;
+        batch_begin(&b, &batch, CODEC_LZ4);
+        for (int n = 0; n < 100; n++) batch_add(&b, 1000 + n, STR("key"), STR("the same value again and again"), NULL, 0);
+        assert_ok(batch_end(&b, &err), err);
+        struct commit *c = commit_new(s);
+        assert_ok(commit_append(c, topic_partition(t, 0), &batch, false, &err), err);
+        assert_ok(store_commit_wait(s, c, NULL, &err), err);
+        assert_ok(partition_read(topic_partition(t, 0), &(struct read_request){.max_bytes = 1 << 20}, &stored, &got, &err), err);
+        assert_ok(batch_check(stored.p, stored.n, false, &h, &err), err);
+        assert_int_equal(h.attributes & BATCH_CODEC_MASK, cases[i].stored);
+        assert_int_equal(h.count, 100);
+        assert_int_equal(h.max_timestamp, 1099);
+        buf_done(&stored);
+        topic_unref(t);
+    }
+    fixture_close(s);
+    fs_close(fs);
 }

@@ -40,6 +40,9 @@ int batch_read_header(const void *p, size_t n, struct batch_header *ret);
 int batch_check(const void *p, size_t n, bool skip_crc, struct batch_header *ret, struct err *err) MUST_USE;
 // Overwrites what lies outside the CRC.
 void batch_patch(void *p, int64_t base_offset, int32_t leader_epoch);
+// Writes a checked batch of records anew with another codec; all else stays. What compression does not make smaller is left plain. The
+// uncompressed records may have max_bytes: ERR_TOO_LARGE past them, ERR_CORRUPT when they can not be expanded; *bytes is unchanged then.
+int batch_recode(struct buf *bytes, enum codec codec, size_t max_bytes, struct err *err) MUST_USE;
 // Sets the append-time bit and max timestamp and recomputes the CRC.
 void batch_set_append_time(void *p, size_t n, int64_t ms);
 

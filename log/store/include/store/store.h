@@ -175,7 +175,7 @@ struct append_result {
 struct commit *commit_new(struct store *s);
 // Adds a batch (v2 bytes; base offset and leader epoch are patched by the store) for a partition. Checks header arithmetic and CRC here, on
 // the caller's thread (trusted: skip the CRC, for batches this process has just built). Takes *bytes (its content moves into the commit; the
-// buf is empty afterwards). Batches for one partition keep their order. Errors: ERR_CORRUPT, ERR_TOO_LARGE (max.message.bytes), ERR_INVALID.
+// buf is empty afterwards). A batch of another codec than the topic's compression.type is written anew, here too. Batches for one partition keep their order. Errors: ERR_CORRUPT, ERR_TOO_LARGE (max.message.bytes), ERR_INVALID.
 int commit_append(struct commit *c, struct partition *p, struct buf *bytes, bool trusted, struct err *err) MUST_USE;
 // Adds a transaction's end marker (COMMIT or ABORT) for producer id and epoch.
 int commit_marker(struct commit *c, struct partition *p, int64_t producer_id, int16_t producer_epoch, bool commit_txn, int32_t coordinator_epoch, struct err *err) MUST_USE;
