@@ -15,9 +15,10 @@ static int put(struct store *s, struct partition *p, struct err *err) {
     for (ssize_t n; (n = getline(&line, &cap, stdin)) > 0;)
         batch_add(&b, clock_wall_ms(&clock_real), (struct str){NULL, 0}, str_make(line, (size_t)n), NULL, 0);
     free(line);
-    if (batch_end(&b, err)) return -1;
     struct commit *c = commit_new(s);
-    if (bytes.n && commit_append(c, p, &bytes, true, err)) return commit_free(c), -1;
+    int failed = batch_end(&b, err) || (bytes.n && commit_append(c, p, &bytes, true, err));
+    buf_done(&bytes);
+    if (failed) return commit_free(c), -1;
     return store_commit_wait(s, c, NULL, err); // 0: from here on a power cut takes nothing back
 }
 
