@@ -73,6 +73,13 @@ struct backend_ops {
     // Makes the topic when it is absent (an existing one is left as it is). 0 when it is there afterwards.
     int (*topic_ensure)(struct backend *b, const struct topic_spec *spec, struct err *err);
     int (*topic_delete)(struct backend *b, const char *name, struct err *err);
+    // Grows the topic to spec->partitions (≤ 0: as many as there are) and changes settings; a NULL value resets one to its default. ERR_NOT_FOUND;
+    // ERR_INVALID names what is wrong, nothing is changed then.
+    int (*topic_alter)(struct backend *b, const struct topic_spec *spec, struct err *err);
+    // Every setting of the topic that is not the default; stops at non-zero.
+    int (*topic_settings)(struct backend *b, const char *name, int (*each)(void *arg, const char *setting, const char *value), void *arg, struct err *err);
+    // Nothing below `before` (-1: the high watermark) is served from then on, durably. ERR_OUT_OF_RANGE past the high watermark.
+    int (*delete_records)(struct backend *b, const char *topic, int32_t partition, int64_t before, int64_t *ret_log_start, struct err *err);
     int (*topics)(struct backend *b, int (*each)(void *arg, const struct topic_info *t), void *arg, struct err *err);
     int (*partition)(struct backend *b, const char *topic, int32_t partition, struct partition_info *ret, struct err *err); // ERR_NOT_FOUND
 

@@ -27,6 +27,47 @@ static int topic_delete(struct backend *b, const char *name, struct err *err) {
     return 0;
 }
 
+// Settings first: they are checked as a whole, and growing takes a number that is checked before.
+static int topic_alter(struct backend *b, const struct topic_spec *spec, struct err *err) {
+    struct embedded *e = embedded_of(b);
+    struct topic *t = topic_get(e->store, spec->name);
+    int32_t have = t ? topic_partitions(t) : 0;
+    topic_unref(t);
+    if (!t) return err_set(err, ERR_NOT_FOUND, "topic %s: does not exist", spec->name);
+    if (spec->partitions > 0 && spec->partitions <= have)
+        return err_set(err, ERR_INVALID, "topic %s has %d partitions already, it can not get %d", spec->name, have, spec->partitions);
+    if (spec->n && store_topic_configure(e->store, spec->name, spec->settings, spec->n, err) != 0) return -1;
+    if (spec->partitions > 0 && store_topic_grow(e->store, spec->name, spec->partitions, err) != 0) return -1;
+    embedded_topics_changed(e);
+    return 0;
+}
+
+static int topic_settings_list(struct backend *b, const char *name, int (*each)(void *arg, const char *setting, const char *value), void *arg, struct err *err) {
+    struct topic *t = topic_get(embedded_of(b)->store, name);
+    size_t n;
+    const struct topic_setting_row *rows = topic_setting_rows(&n);
+    if (!t) return err_set(err, ERR_NOT_FOUND, "topic %s: does not exist", name);
+    for (size_t i = 0, stop = 0; i < n && !stop; i++) {
+        bool set;
+        const char *value = topic_setting_get(t, rows[i].name, &set);
+        if (set) stop = each(arg, rows[i].name, value) != 0;
+    }
+    topic_unref(t);
+    return 0;
+}
+
+static int delete_records(struct backend *b, const char *topic, int32_t index, int64_t before, int64_t *ret_log_start, struct err *err) {
+    struct topic *t = topic_get(embedded_of(b)->store, topic);
+    struct partition *p = t ? topic_partition(t, index) : NULL;
+    struct partition_offsets o;
+    int rc = p ? 0 : err_set(err, ERR_NOT_FOUND, "partition %s-%d: does not exist", topic, index);
+    if (rc == 0) partition_offsets(p, &o);
+    if (rc == 0) rc = partition_delete_before(p, before < 0 ? o.high_watermark : before, err);
+    if (rc == 0) partition_offsets(p, &o), *ret_log_start = o.log_start;
+    topic_unref(t);
+    return rc;
+}
+
 struct listing { struct topic_info *items; size_t n, cap; };
 static int list_topic(void *arg, struct topic *t) {
     struct listing *l = arg;
@@ -277,6 +318,9 @@ static const struct backend_ops ops = {
     .close = close_backend,
     .topic_ensure = topic_ensure,
     .topic_delete = topic_delete,
+    .topic_alter = topic_alter,
+    .topic_settings = topic_settings_list,
+    .delete_records = delete_records,
     .topics = topics,
     .partition = partition_look,
     .producer_open = embedded_producer_open,

@@ -6,6 +6,8 @@
 //                                          └ other failure, fenced: the producer is finished
 #include "backend/backend_mem.h"
 
+#include <stdio.h>
+
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>
@@ -25,6 +27,7 @@ struct mem_topic {
     struct mem_partition *partitions;
     int32_t n;
     int64_t max_bytes;
+    bool max_set;
     bool deleted;
     struct mem_topic *next_dead; // records of deleted topics may still be looked at
 };
@@ -135,6 +138,15 @@ static void wake_consumers(struct mem *m) {
     for (struct mem_consumer *c = m->consumers; c; c = c->next) wake_signal(c->wake);
 }
 
+// Of the settings only max.message.bytes means something here.
+static void take_settings(struct mem_topic *t, const struct topic_spec *spec) {
+    for (size_t i = 0; i < spec->n; i++) {
+        if (strcmp(spec->settings[i].name, "max.message.bytes") != 0) continue;
+        t->max_bytes = 64 << 20;
+        t->max_set = spec->settings[i].value && str_to_i64(str_of(spec->settings[i].value), &t->max_bytes);
+    }
+}
+
 static int mem_topic_ensure(struct backend *b, const struct topic_spec *spec, struct err *err) {
     struct mem *m = mem_of(b);
     LOCK_SCOPE(&m->mutex);
@@ -145,23 +157,54 @@ static int mem_topic_ensure(struct backend *b, const struct topic_spec *spec, st
     t->n = spec->partitions > 0 ? spec->partitions : 1;
     t->partitions = xcalloc((size_t)t->n, sizeof(*t->partitions));
     t->max_bytes = 64 << 20;
-    for (size_t i = 0; i < spec->n; i++)
-        if (strcmp(spec->settings[i].name, "max.message.bytes") == 0)
-            str_to_i64(str_of(spec->settings[i].value), &t->max_bytes);
+    take_settings(t, spec);
     map_put(&m->topics, str_of(spec->name), t);
     wake_consumers(m);
     return 0;
 }
 
+static int no_topic(const char *name, struct err *err) { return err_set(err, ERR_NOT_FOUND, "topic %s: does not exist", name); }
+
 static int mem_topic_delete(struct backend *b, const char *name, struct err *err) {
     struct mem *m = mem_of(b);
     LOCK_SCOPE(&m->mutex);
     struct mem_topic *t = map_remove(&m->topics, str_of(name));
-    if (!t) return err_set(err, ERR_NOT_FOUND, "topic %s: does not exist", name);
+    if (!t) return no_topic(name, err);
     t->deleted = true;
     t->next_dead = m->dead;
     m->dead = t;
     wake_consumers(m);
+    return 0;
+}
+
+static int mem_topic_alter(struct backend *b, const struct topic_spec *spec, struct err *err) {
+    struct mem *m = mem_of(b);
+    LOCK_SCOPE(&m->mutex);
+    struct mem_topic *t = topic_named(m, str_of(spec->name));
+    if (!t) return no_topic(spec->name, err);
+    if (spec->partitions > 0 && spec->partitions <= t->n)
+        return err_set(err, ERR_INVALID, "topic %s has %d partitions already, it can not get %d", spec->name, t->n, spec->partitions);
+    take_settings(t, spec);
+    if (spec->partitions > 0) {
+        t->partitions = xrealloc(t->partitions, (size_t)spec->partitions * sizeof(*t->partitions));
+        memset(t->partitions + t->n, 0, (size_t)(spec->partitions - t->n) * sizeof(*t->partitions));
+        t->n = spec->partitions;
+    }
+    wake_consumers(m);
+    return 0;
+}
+
+static int mem_topic_settings(struct backend *b, const char *name, int (*each)(void *arg, const char *setting, const char *value), void *arg, struct err *err) {
+    struct mem *m = mem_of(b);
+    char text[24];
+    {
+        LOCK_SCOPE(&m->mutex);
+        const struct mem_topic *t = topic_named(m, str_of(name));
+        if (!t) return no_topic(name, err);
+        if (!t->max_set) return 0;
+        snprintf(text, sizeof(text), "%lld", (long long)t->max_bytes);
+    }
+    each(arg, "max.message.bytes", text);
     return 0;
 }
 
@@ -200,6 +243,18 @@ static int mem_partition_info(struct backend *b, const char *topic, int32_t part
     const struct mem_partition *p = partition_at(m, topic, partition, err);
     if (!p) return -1;
     *ret = (struct partition_info){.log_start = p->start, .high_watermark = (int64_t)p->n, .last_stable = (int64_t)p->n};
+    return 0;
+}
+
+static int mem_delete_records(struct backend *b, const char *topic, int32_t partition, int64_t before, int64_t *ret_log_start, struct err *err) {
+    struct mem *m = mem_of(b);
+    LOCK_SCOPE(&m->mutex);
+    struct mem_partition *p = partition_at(m, topic, partition, err);
+    if (!p) return -1;
+    if (before > (int64_t)p->n) return err_set(err, ERR_OUT_OF_RANGE, "partition %s-%d ends at %zu", topic, partition, p->n);
+    if (before < 0) before = (int64_t)p->n;
+    if (before > p->start) p->start = before;
+    *ret_log_start = p->start;
     return 0;
 }
 
@@ -746,6 +801,9 @@ static const struct backend_ops ops = {
     .close = mem_close,
     .topic_ensure = mem_topic_ensure,
     .topic_delete = mem_topic_delete,
+    .topic_alter = mem_topic_alter,
+    .topic_settings = mem_topic_settings,
+    .delete_records = mem_delete_records,
     .topics = mem_topics,
     .partition = mem_partition_info,
     .producer_open = mem_producer_open,

@@ -20,6 +20,8 @@ int command_plugins_forgive(const struct args *a);
 int command_topics(const struct args *a);
 int command_topics_create(const struct args *a);
 int command_topics_delete(const struct args *a);
+int command_topics_alter(const struct args *a);
+int command_topics_delete_records(const struct args *a);
 int command_consume(const struct args *a);
 int command_produce(const struct args *a);
 int command_offsets_get(const struct args *a);

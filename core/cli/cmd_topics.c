@@ -57,6 +57,7 @@ static void show_topic(const struct args *a, const struct doc_node *answer) {
         table_cell(&t, RED, "%s", doc_text(p, "error", ""));
     }
     table_print(&t, stdout);
+    DOC_EACH(setting, doc_get(answer, "config")) printf("%.*s=%.*s\n", STR_FMT(setting->key), STR_FMT(setting->text));
 }
 
 int command_topics(const struct args *a) {
@@ -81,18 +82,52 @@ static int put_setting(struct json_writer *w, const char *text) {
     return EXIT_USAGE;
 }
 
-int command_topics_create(const struct args *a) {
-    struct client c;
+// Topic, partitions and settings of create and alter.
+static int put_spec(const struct args *a, struct json_writer *w) {
     size_t at = 0;
-    client_begin(&c, a, "topic-create");
-    json_kz(&c.request, "topic", a->words[0]);
-    json_ki(&c.request, "partitions", arg_number(a, "partitions", 0));
-    json_key(&c.request, STR("config"));
-    json_object(&c.request);
+    json_kz(w, "topic", a->words[0]);
+    json_ki(w, "partitions", arg_number(a, "partitions", 0));
+    json_key(w, STR("config"));
+    json_object(w);
     for (const char *s; (s = arg_next(a, "set", &at));)
-        if (put_setting(&c.request, s)) return buf_done(&c.text), EXIT_USAGE;
-    json_object_end(&c.request);
-    return client_run(&c, NULL, NULL);
+        if (put_setting(w, s)) return EXIT_USAGE;
+    at = 0;
+    for (const char *s; (s = arg_next(a, "unset", &at));) json_kz(w, s, NULL);
+    json_object_end(w);
+    return 0;
+}
+
+static int create_or_alter(const struct args *a, const char *request) {
+    struct client c;
+    client_begin(&c, a, request);
+    int code = put_spec(a, &c.request);
+    if (!code) return client_run(&c, NULL, NULL);
+    buf_done(&c.text);
+    return code;
+}
+
+int command_topics_create(const struct args *a) { return create_or_alter(a, "topic-create"); }
+
+int command_topics_alter(const struct args *a) { return create_or_alter(a, "topic-alter"); }
+
+static void show_deleted(const struct args *a, const struct doc_node *answer) {
+    (void)a;
+    printf("%s/%s begins at %s\n", doc_text(answer, "topic", "?"), doc_text(answer, "partition", "?"), doc_text(answer, "log_start", "?"));
+}
+
+int command_topics_delete_records(const struct args *a) {
+    struct client c;
+    struct err err;
+    if (arg_flag(a, "all") == (arg_number(a, "before", -1) >= 0)) {
+        err_set(&err, ERR_INVALID, "either --before OFFSET or --all is expected");
+        term_error(false, &err);
+        return EXIT_USAGE;
+    }
+    client_begin(&c, a, "delete-records");
+    json_kz(&c.request, "topic", a->words[0]);
+    json_ki(&c.request, "partition", arg_number(a, "partition", 0));
+    json_ki(&c.request, "before", arg_number(a, "before", -1));
+    return client_show(&c, show_deleted);
 }
 
 int command_topics_delete(const struct args *a) {

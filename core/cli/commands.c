@@ -69,6 +69,16 @@ static const struct cli_option topics_create_options[] = {
     {"partitions", 0, "N", "how many partitions; 1 when not given", CLI_NUMBER},
     {"set", 0, "NAME=VALUE", "a setting: retention.ms, cleanup.policy …", CLI_REPEAT},
 };
+static const struct cli_option topics_alter_options[] = {
+    {"partitions", 0, "N", "grow to so many partitions", CLI_NUMBER},
+    {"set", 0, "NAME=VALUE", "change a setting", CLI_REPEAT},
+    {"unset", 0, "NAME", "reset a setting to its default", CLI_REPEAT},
+};
+static const struct cli_option delete_records_options[] = {
+    {"partition", 0, "N", "of this partition; 0 when not given", CLI_NUMBER},
+    {"before", 0, "OFFSET", "the first offset that stays", CLI_NUMBER},
+    {"all", 0, NULL, "all there are", 0},
+};
 static const struct cli_option consume_options[] = {
     {"from-beginning", 'b', NULL, "begin with the oldest record; else only what comes from now on", 0},
     {"until-end", 'e', NULL, "end at what was there when it began, in topic, partition, offset order", 0},
@@ -134,6 +144,12 @@ const struct command commands[] = {
      NULL, "topic", command_topics},
     {"topics create", "TOPIC", 1, 1, "make a topic", NULL, ROWS(topics_create_options), "1 failed; 3 no daemon",
      "connectd topics create orders --partitions 4 --set cleanup.policy=compact", NULL, command_topics_create},
+    {"topics alter", "TOPIC", 1, 1, "change a topic's settings, or grow it",
+     "Partitions can not become fewer. More of them change where keys go: records of one key may stand in two partitions then.", ROWS(topics_alter_options),
+     "1 failed; 3 no daemon", "connectd topics alter orders --set retention.ms=86400000 --unset retention.bytes", "topic", command_topics_alter},
+    {"topics delete-records", "TOPIC", 1, 1, "delete the oldest records of a partition", "Durable when it ends. The space is freed by whole segments.",
+     ROWS(delete_records_options), "1 failed; 3 no daemon", "connectd topics delete-records orders --partition 0 --before 1000", "topic",
+     command_topics_delete_records},
     {"topics delete", "TOPIC", 1, 1, "delete a topic and its records", NULL, NO_ROWS, "1 failed; 3 no daemon", NULL, "topic", command_topics_delete},
     {"consume", "REGEX", 1, 1, "print the records of the topics whose whole name matches",
      "Follows what comes until interrupted, unless --until-end or --max end it. With --json one object a record: topic, partition,\n"

@@ -188,6 +188,8 @@ static const struct row {
     {"topics", serve_topics, false},
     {"topic-create", serve_topic_create, true},
     {"topic-delete", serve_topic_delete, true},
+    {"topic-alter", serve_topic_alter, true},
+    {"delete-records", serve_delete_records, true},
     {"consume", serve_consume, false},
     {"tap", serve_tap, false},
     {"produce", serve_produce, false},

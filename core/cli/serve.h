@@ -35,6 +35,8 @@ int serve_request(void *arg, struct control_call *call, struct err *err);
 int serve_topics(struct served *s, struct control_call *call, struct err *err);
 int serve_topic_create(struct served *s, struct control_call *call, struct err *err);
 int serve_topic_delete(struct served *s, struct control_call *call, struct err *err);
+int serve_topic_alter(struct served *s, struct control_call *call, struct err *err);
+int serve_delete_records(struct served *s, struct control_call *call, struct err *err);
 int serve_consume(struct served *s, struct control_call *call, struct err *err);
 int serve_consume_of(struct served *s, struct control_call *call, const char *regex, struct err *err); // whatever the request names
 int serve_produce(struct served *s, struct control_call *call, struct err *err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `topics`: list, describe, create, delete.
+// `topics`: list, describe, create, alter, delete, delete-records.
 #include <stdio.h>
 
 #include "backend/backend.h"
@@ -69,6 +69,11 @@ static int no_topic(struct backend *b, const char *name, struct err *err) {
     return n.best[0] ? err_hint(err, "did you mean %s?", n.best) : err_hint(err, "connectd topics lists them");
 }
 
+static int describe_setting(void *arg, const char *setting, const char *value) {
+    json_kz(arg, setting, value);
+    return 0;
+}
+
 static int describe(struct listing *l, struct err *err) {
     l->found = -1;
     if (l->b->ops->topics(l->b, find_topic, l, err) != 0) return -1;
@@ -79,8 +84,12 @@ static int describe(struct listing *l, struct err *err) {
     json_array(l->w);
     for (int32_t p = 0; p < l->found; p++) describe_partition(l, p);
     json_array_end(l->w);
+    json_key(l->w, STR("config"));
+    json_object(l->w);
+    int rc = l->b->ops->topic_settings(l->b, l->wanted, describe_setting, l->w, err);
     json_object_end(l->w);
-    return 0;
+    json_object_end(l->w);
+    return rc;
 }
 
 static int list_all(struct listing *l, struct err *err) {
@@ -105,16 +114,48 @@ int serve_topics(struct served *s, struct control_call *call, struct err *err) {
 
 // ── changing ──
 
+// {"name":"value" or null}, as many as doc_count(config). The caller frees the array.
+static struct topic_setting *settings_of(const struct doc_node *config) {
+    struct topic_setting *settings = xcalloc(doc_count(config) + 1, sizeof(*settings));
+    size_t n = 0;
+    DOC_EACH(item, config) settings[n++] = (struct topic_setting){item->key.p, item->kind == JSON_NULL ? NULL : item->text.p};
+    return settings;
+}
+
 int serve_topic_create(struct served *s, struct control_call *call, struct err *err) {
     const struct doc_node *r = call_request(call), *config = doc_get(r, "config");
     struct listing l = {.b = s->backend, .wanted = doc_text(r, "topic", ""), .found = -1};
     if (s->backend->ops->topics(s->backend, find_topic, &l, err) != 0) return -1;
     if (l.found >= 0) return err_set(err, ERR_EXISTS, "topic %s is there already", l.wanted);
-    size_t n = 0;
-    _cleanup_free_ struct topic_setting *settings = xcalloc(doc_count(config) + 1, sizeof(*settings));
-    DOC_EACH(item, config) settings[n++] = (struct topic_setting){item->key.p, item->text.p};
-    struct topic_spec spec = {l.wanted, (int32_t)doc_int(r, "partitions", 0), settings, n};
+    _cleanup_free_ struct topic_setting *settings = settings_of(config);
+    struct topic_spec spec = {l.wanted, (int32_t)doc_int(r, "partitions", 0), settings, doc_count(config)};
     return s->backend->ops->topic_ensure(s->backend, &spec, err);
+}
+
+int serve_topic_alter(struct served *s, struct control_call *call, struct err *err) {
+    const struct doc_node *r = call_request(call), *config = doc_get(r, "config");
+    _cleanup_free_ struct topic_setting *settings = settings_of(config);
+    struct topic_spec spec = {doc_text(r, "topic", ""), (int32_t)doc_int(r, "partitions", 0), settings, doc_count(config)};
+    if (s->backend->ops->topic_alter(s->backend, &spec, err) == 0) return 0;
+    return err->code == ERR_NOT_FOUND ? no_topic(s->backend, spec.name, err) : -1;
+}
+
+int serve_delete_records(struct served *s, struct control_call *call, struct err *err) {
+    const struct doc_node *r = call_request(call);
+    const char *topic = doc_text(r, "topic", "");
+    int32_t partition = (int32_t)doc_int(r, "partition", 0);
+    struct buf line = {0};
+    struct json_writer w = json_to(&line);
+    int64_t log_start;
+    if (s->backend->ops->delete_records(s->backend, topic, partition, doc_int(r, "before", -1), &log_start, err) != 0) return -1;
+    json_object(&w);
+    json_kz(&w, "topic", topic);
+    json_ki(&w, "partition", partition);
+    json_ki(&w, "log_start", log_start);
+    json_object_end(&w);
+    int rc = call_line(call, buf_str(&line)) == 0 ? 0 : 1;
+    buf_done(&line);
+    return rc;
 }
 
 int serve_topic_delete(struct served *s, struct control_call *call, struct err *err) {

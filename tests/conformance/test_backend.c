@@ -828,3 +828,60 @@ CASE(the_status_is_one_json_object) {
     assert_int_equal(got.p[got.n - 1], '}');
     buf_done(&got);
 }
+
+static int setting_text(void *arg, const char *setting, const char *value) {
+    buf_printf(arg, "%s=%s ", setting, value);
+    return 0;
+}
+
+CASE(a_topic_can_grow_and_change_its_settings) {
+    struct err err;
+    struct buf got = {0};
+    struct partition_info info;
+    make_topic(b, "t", 1);
+    struct topic_setting change = {"max.message.bytes", "5000"}, reset = {"max.message.bytes", NULL};
+    assert_fails(b->ops->topic_alter(b, &(struct topic_spec){.name = "nowhere", .partitions = 3}, &err), err, ERR_NOT_FOUND);
+    assert_fails(b->ops->topic_alter(b, &(struct topic_spec){.name = "t", .partitions = 1}, &err), err, ERR_INVALID);
+    assert_ok(b->ops->topic_alter(b, &(struct topic_spec){.name = "t", .partitions = 3, .settings = &change, .n = 1}, &err), err);
+    assert_ok(b->ops->partition(b, "t", 2, &info, &err), err);
+    assert_ok(b->ops->topic_settings(b, "t", setting_text, &got, &err), err);
+    assert_buf(&got, "max.message.bytes=5000 ");
+    assert_ok(b->ops->topic_alter(b, &(struct topic_spec){.name = "t", .settings = &reset, .n = 1}, &err), err);
+    buf_clear(&got);
+    assert_ok(b->ops->topic_settings(b, "t", setting_text, &got, &err), err);
+    assert_int_equal(got.n, 0);
+    assert_fails(b->ops->partition(b, "t", 3, &info, &err), err, ERR_NOT_FOUND);
+    assert_fails(b->ops->topic_settings(b, "nowhere", setting_text, &got, &err), err, ERR_NOT_FOUND);
+    struct producer *p = make_producer(b, "id");
+    add(b, p, "t", 2, "k", "v");
+    assert_int_equal(commit(b, p), ERR_NONE);
+    b->ops->producer_close(p);
+    buf_done(&got);
+}
+
+CASE(deleted_records_are_not_served_any_more) {
+    struct err err;
+    struct buf got = {0};
+    int64_t start = -5;
+    make_topic(b, "t", 1);
+    struct producer *p = make_producer(b, "id");
+    for (int i = 0; i < 5; i++) {
+        add(b, p, "t", 0, "k", (const char *[]){"a", "b", "c", "d", "e"}[i]);
+        assert_int_equal(commit(b, p), ERR_NONE);
+    }
+    assert_fails(b->ops->delete_records(b, "t", 1, 0, &start, &err), err, ERR_NOT_FOUND);
+    assert_fails(b->ops->delete_records(b, "t", 0, 6, &start, &err), err, ERR_OUT_OF_RANGE);
+    assert_int_equal(start, -5);
+    assert_ok(b->ops->delete_records(b, "t", 0, 3, &start, &err), err);
+    assert_int_equal(start, 3);
+    assert_ok(b->ops->delete_records(b, "t", 0, 1, &start, &err), err); // gone already
+    assert_int_equal(start, 3);
+    struct consumer *c = from_beginning(b, "t");
+    read_text(b, c, 2, &got);
+    assert_buf(&got, "0@3:k=d\n0@4:k=e\n");
+    b->ops->consumer_close(c);
+    assert_ok(b->ops->delete_records(b, "t", 0, -1, &start, &err), err);
+    assert_int_equal(start, 5);
+    b->ops->producer_close(p);
+    buf_done(&got);
+}

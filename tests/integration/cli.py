@@ -79,6 +79,17 @@ def records(daemon):
     daemon.run('produce', 'made', '--json-lines', input='{"key":"k","value":{"n":1},"headers":[["h","x"]],"partition":2}\n{"value":{"$base64":"/w=="},"partition":0}\n')
     same('produced', [(r['partition'], r['key'], r['value'], r['headers']) for r in daemon.consume('made')],
          [(0, None, {'$base64': '/w=='}, []), (2, 'k', {'n': 1}, [['h', 'x']])])
+    daemon.run('topics', 'alter', 'made', '--partitions', '4', '--set', 'retention.bytes=1000000', '--unset', 'retention.ms')
+    same('settings', daemon.json('topics', 'made')['config'], {'retention.bytes': '1000000'})
+    same('partitions', len(daemon.json('topics', 'made')['partitions']), 4)
+    fails(daemon, 1, 'can not get 2', 'topics', 'alter', 'made', '--partitions', '2')
+    fails(daemon, 1, 'retention.sm', 'topics', 'alter', 'made', '--set', 'retention.sm=1')
+    fails(daemon, 2, '--before OFFSET or --all', 'topics', 'delete-records', 'made')
+    daemon.run('produce', 'made', '--partition', '3', input='a\nb\nc\n')
+    same('log start', daemon.json('topics', 'delete-records', 'made', '--partition', '3', '--before', '2')['log_start'], 2)
+    same('what is left', [r['value'] for r in daemon.consume('made', '--partition', '3')], ['c'])
+    fails(daemon, 1, '', 'topics', 'delete-records', 'made', '--partition', '3', '--before', '4')
+    same('all deleted', daemon.json('topics', 'delete-records', 'made', '--partition', '3', '--all')['log_start'], 3)
     daemon.run('topics', 'delete', 'made')
     fails(daemon, 1, 'no topic made', 'topics', 'made')
 

@@ -47,7 +47,7 @@ def dockerfile():
 def libraries():
     """Every library that the binary and its plugins need comes with one of the image's packages."""
     build = os.environ['BUILD']
-    packages = set(re.findall(r'\b(lib[a-z0-9+.-]+)', read('packaging/Dockerfile').split('FROM ')[-1]))
+    packages = set(re.findall(r'\b(lib[a-z0-9+.-]+|zlib1g)\b', read('packaging/Dockerfile').split('FROM ')[-1]))
     files = [os.path.join(build, 'bin/connectd')] + [os.path.join(build, 'plugins', f) for f in ('postgres-cdc.so', 'syslog.so', 'file.so', 'http-sink.so')]
     needed = set()
     for f in files:
@@ -56,6 +56,7 @@ def libraries():
         if re.match(r'lib(c|m|gcc_s|asan|ubsan|tsan)\.so|ld-linux', so):
             continue
         stem = re.sub(r'\.so\.?', '', so).replace('libcrypto', 'libssl')  # one package has both
+        stem = {'libz1': 'zlib1g', 'libsnappy1': 'libsnappy1v5'}.get(stem, stem)  # packages with names of their own
         names = [p for p in packages if p.replace('-', '') == stem.replace('-', '')]
         assert names, '%s is in none of %s' % (so, ' '.join(sorted(packages)))
 
