@@ -63,6 +63,12 @@ static void release_dirty(struct store *s, struct dirty *d) {
     topic_unref(d->p->topic);
 }
 
+// A full disk lets writes be tried again; a failed sync is final whatever its reason, as the pages may count as clean now.
+static int failed_sync(struct err *err) {
+    if (err->code == ERR_NOSPACE) err->code = ERR_IO;
+    return -1;
+}
+
 // What the transaction index could not take before goes there now, and its name becomes durable.
 static int sync_aborted(struct store *s, struct partition *p, struct segment *seg, struct err *err) {
     char stem[SEGMENT_PATH], folder[SEGMENT_PATH];
@@ -80,7 +86,8 @@ static int sync_aborted(struct store *s, struct partition *p, struct segment *se
     }
     p->abort_count = kept;
     pthread_mutex_unlock(&p->lock);
-    return failed || txnindex_sync(s->fs, stem, err) || s->fs->ops->sync_dir(s->fs, folder, err) ? -1 : 0;
+    if (failed) return -1;
+    return txnindex_sync(s->fs, stem, err) || s->fs->ops->sync_dir(s->fs, folder, err) ? failed_sync(err) : 0;
 }
 
 // Indexes are caches: a full disk may keep them behind.
@@ -96,7 +103,7 @@ static int sync_index(const struct dirty *d, struct err *err) {
 
 static int sync_segment(struct store *s, const struct dirty *d, struct err *err) {
     if (atomic_load(&d->seg->dropped)) return 0;
-    if (!MUTANT("checkpoint-without-segment-sync") && s->fs->ops->fdatasync(d->file->f, err)) return -1;
+    if (!MUTANT("checkpoint-without-segment-sync") && s->fs->ops->fdatasync(d->file->f, err)) return failed_sync(err);
     TEST_POINT("checkpoint-segment-synced");
     if (d->txn && sync_aborted(s, d->p, d->seg, err)) return -1;
     return sync_index(d, err);

@@ -224,7 +224,7 @@ static int write_one(struct compaction *x, size_t from, size_t n, struct err *er
     }
     TEST_POINT("swap-written");
     if (make_txnindex(x->s, stem, err)) return -1;
-    if (!MUTANT("swap-without-dir-sync") && x->s->fs->ops->sync_dir(x->s->fs, folder, err)) return -1;
+    if (!MUTANT("swap-without-dir-sync") && x->s->fs->ops->sync_dir(x->s->fs, folder, err)) return store_stop(x->s, err), -1; // final
     TEST_POINT("swap-synced");
     return swap_in(x, from, n, stem, &r, err);
 }

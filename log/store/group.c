@@ -115,7 +115,7 @@ static int make_segment(struct store *s, struct partition *p, struct segment *ne
     partition_folder(p, folder);
     if (segment_create_files(s, p, next, err)) return -1;
     TEST_POINT("roll-created");
-    if (!MUTANT("roll-without-dir-sync") && s->fs->ops->sync_dir(s->fs, folder, err)) return -1;
+    if (!MUTANT("roll-without-dir-sync") && s->fs->ops->sync_dir(s->fs, folder, err)) return store_stop(s, err), -1; // final: other names went with it
     TEST_POINT("roll-synced");
     return 0;
 }

@@ -209,7 +209,8 @@ static int recover_all(struct recovery *r, struct err *err) {
     atomic_store(&s->journal->tail, r->at.position);
     r->report->was_clean = clean && !r->report->frames;
     if (each_partition(r, count_one, err)) return -1;
-    if (!r->report->was_clean && mend(r, err)) return -1;
+    bool left_over = s->catalogue.graves != NULL; // folders of deleted topics that could not be removed
+    if ((!r->report->was_clean || left_over) && mend(r, err)) return -1;
     r->report->partitions_failed = r->report->partitions = 0;
     return each_partition(r, count_one, err);
 }
