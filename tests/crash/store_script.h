@@ -20,7 +20,8 @@ struct script_hooks {
     void (*seen)(void *arg, int name, int partition, int64_t end, int64_t stable);
     // Closes the store and opens it again. May be NULL: then the script has no such operation in effect.
     int (*reopen)(void *arg, struct store **s, struct err *err);
-    // The operation failed: is it to be tried again? May be NULL: then the script stops. With it operations run one at a time.
+    // The operation failed: is it to be tried again? May be NULL: then the script stops. With it operations run one at a time, and
+    // checkpoints and cleaning may fail.
     bool (*again)(void *arg, unsigned op, const struct err *err);
     void *arg;
 };
