@@ -227,12 +227,26 @@ static void try_cut(const struct recording *r, uint64_t seed, size_t upto, uint6
 
 static bool enough(const struct tally *t) { return t->tried >= t->wanted; }
 
-// Cuts at steps of the trace, so that all of it gets its share; then a few more of the next script.
+// After a frame was written and not synced, by which files are going to be renamed or removed; the end when there is no such frame.
+static size_t before_files_go(const struct fs_trace *t, size_t from) {
+    size_t frame = t->n;
+    for (size_t i = from; i < t->n; i++) {
+        const struct fs_event *e = &t->events[i];
+        if (e->kind == FS_EV_WRITE) frame = strcmp(e->path, "journal") ? t->n : i + 1;
+        else if ((e->kind == FS_EV_RENAME || e->kind == FS_EV_UNLINK) && frame < t->n) return frame;
+    }
+    return t->n;
+}
+
+// Cuts at steps of the trace, so that all of it gets its share, and after each a cut where a frame and its files part company.
 static void try_script(uint64_t seed, struct tally *t) {
     struct recording r = record_run(seed);
     uint64_t dice = seed * 7919 + 1, share = from_env("CONNECTD_SHARE", SHARE), step = r.trace->n * 2 / share + 1;
-    for (size_t upto = test_random(&dice) % step; upto <= r.trace->n && !enough(t); upto += 1 + test_random(&dice) % step)
+    for (size_t upto = test_random(&dice) % step; upto <= r.trace->n && !enough(t); upto += 1 + test_random(&dice) % step) {
+        size_t narrow = before_files_go(r.trace, upto) + test_random(&dice) % 5;
         try_cut(&r, seed, upto, test_random(&dice) >> 8, t);
+        if (narrow <= r.trace->n && !enough(t) && test_random(&dice) % 3 == 0) try_cut(&r, seed, narrow, test_random(&dice) >> 8, t);
+    }
     recording_done(&r);
 }
 
@@ -344,17 +358,6 @@ static void kill_then_cut(const struct recording *r, uint64_t seed, size_t upto,
     free(both.bounds);
     free(all.events);
     fs_close(second);
-}
-
-// After a frame was written and not synced, by which files are going to be renamed or removed; the end when there is no such frame.
-static size_t before_files_go(const struct fs_trace *t, size_t from) {
-    size_t frame = t->n;
-    for (size_t i = from; i < t->n; i++) {
-        const struct fs_event *e = &t->events[i];
-        if (e->kind == FS_EV_WRITE) frame = strcmp(e->path, "journal") ? t->n : i + 1;
-        else if ((e->kind == FS_EV_RENAME || e->kind == FS_EV_UNLINK) && frame < t->n) return frame;
-    }
-    return t->n;
 }
 
 TEST(a_kill_and_then_a_power_cut_under_the_process_that_recovers_loses_nothing) {

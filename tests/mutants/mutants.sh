@@ -26,12 +26,13 @@ done
 while read -r mutant name; do
     test=$(path_of "$name" "$@")
     grep -rq "MUTANT(\"$mutant\")" "$sources" || { echo "MISSED $mutant: it is not planted anywhere"; missed=1; }
-    if [ -z "$test" ] || CONNECTD_MUTANT=$mutant timeout 120 "$test" >/dev/null 2>&1; then
-        echo "MISSED $mutant: $name stays green"
-        missed=1
-    else
-        echo "caught $mutant by $name"
-    fi
+    status=0
+    [ -z "$test" ] || CONNECTD_MUTANT=$mutant timeout 60 "$test" >/dev/null 2>&1 || status=$?
+    case $status in
+        0) echo "MISSED $mutant: $name stays green"; missed=1 ;;
+        124) echo "MISSED $mutant: $name hangs"; missed=1 ;;
+        *) echo "caught $mutant by $name" ;;
+    esac
 done <<EOF
 $rows
 EOF
