@@ -60,6 +60,7 @@ static const struct way ways[] = {
 struct attempt {
     struct fs *inner, *fs;
     unsigned acked, begun;
+    size_t cut;            // events before the store was closed
     unsigned tries;        // of the operation that fails
     bool wrong;            // an answer that the model does not allow
     struct err why;
@@ -124,8 +125,12 @@ static struct attempt disturb(struct script *x, struct fs *disk, unsigned from, 
     struct err err;
     fs_fault_record(a.fs, true);
     if (rule) fs_fault_add(a.fs, *rule);
-    if (open_again(a.fs, inner, &s, &err)) return a;
+    if (open_again(a.fs, inner, &s, &err)) {
+        a.cut = fs_fault_trace(a.fs)->n;
+        return a;
+    }
     if (script_run(x, &s, from, to, &hooks, &err)) a.wrong |= err.code == ERR_INTERNAL;
+    a.cut = fs_fault_trace(a.fs)->n;
     if (s) (void)!store_close(s, &err);
     return a;
 }
@@ -140,7 +145,7 @@ static void try_way(struct script *x, struct fs *disk, unsigned from, unsigned t
     bool open = fs_fault_open_files(a.fs);
     if (open) buf_puts(&why, STR("files were left open; "));
     bool good = !a.wrong && !open && finishes(x, fs_mem_clone(a.inner), &a, to, &why) &&
-                finishes(x, fs_crash(disk, t, t->n, fs_keep_none, NULL), &a, to, &why);
+                finishes(x, fs_crash(disk, t, a.cut, fs_keep_none, NULL), &a, to, &why);
     if (!good)
         fail_msg("%s, call %u%s, operations %u to %u: acked %u, begun %u (%s), last error: %s: %s", w->name, skip, forever ? " and later ones" : "", from, to,
                  a.acked, a.begun, script_op_text(x, a.acked), a.why.msg, buf_cstr(&why));
