@@ -230,7 +230,9 @@ static int abort_left_open(struct txns *t, uint32_t *count, struct err *err) {
         return failed;
     }
     *count = n;
-    return coord_commit(t->store, c, NULL, NULL, err);
+    if (coord_commit(t->store, c, NULL, NULL, err) != 0) return -1;
+    store_report_aborted(t->store, n);
+    return 0;
 }
 
 static int open_states(struct txns *t, struct txns_report *report, struct err *err) {

@@ -213,6 +213,14 @@ void store_report(struct store *s, struct recovery_report *ret) {
     *ret = s->report;
 }
 
+void store_report_aborted(struct store *s, uint32_t transactions) {
+    if (!transactions) return;
+    pthread_mutex_lock(&s->state);
+    s->report.transactions_aborted += transactions;
+    pthread_mutex_unlock(&s->state);
+    store_event(s, STORE_EVENT_INFO, "%u transactions that were open are aborted", transactions);
+}
+
 const char *store_cluster_id(struct store *s) { return s->cluster_id; }
 
 struct open_list {

@@ -248,6 +248,9 @@ TEST(what_a_kill_left_open_is_aborted_at_the_next_start) {
     write_text(&w, x, PART(&w, b, 0), "half");
     world_kill(&w, x);
     assert_int_equal(w.report.aborted, 2);
+    struct recovery_report shown;
+    store_report(w.store, &shown);
+    assert_int_equal(shown.transactions_aborted, 2);
     assert_int_equal(open_on_disk(&w), 0);
     assert_string_equal(fixture_log(w.store, "a", 0, READ_UNCOMMITTED), "0:half 1:!abort");
     x = init(&w, "task");

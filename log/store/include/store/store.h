@@ -81,6 +81,8 @@ int store_open(const struct store_options *o, struct store **ret, struct err *er
 // Drains the queue, checkpoints, writes the clean marker, frees. All handles must be released before. Returns the first failure of the end.
 int store_close(struct store *s, struct err *err);
 void store_report(struct store *s, struct recovery_report *ret);
+// Adds to the report what the coordinator aborted of what the recovery left open, and says so. Once, before anybody is served.
+void store_report_aborted(struct store *s, uint32_t transactions);
 const char *store_cluster_id(struct store *s);
 // 0 while healthy. After a failed sync or journal write the store is stopped: every write answers ERR_STOPPED with the cause; reads of
 // what is durable go on.
