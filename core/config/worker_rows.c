@@ -79,6 +79,9 @@ const struct cn_option worker_rows[] = {
             "The size of the commit journal, taken at the first start. At least twice log.commit.max.bytes."),
     CN_MS("log.checkpoint.interval.ms", W, checkpoint_interval_ms, "1s", 10, 3600000, CN_OPT_ADVANCED, "Durability",
           "How soon after the last change an idle log is checkpointed."),
+    CN_SIZE("log.total.bytes", W, total_bytes, "0", 0, INT64_MAX, 0, "Log",
+            "The most bytes of all topics together; 0: 80 % of the file system. Past it the oldest segments go, those that a sink has not read yet "
+            "last (they are counted, and leave a gap record in its dead-letter topic); when none may go, sources wait."),
     CN_SIZE("log.reserve.bytes", W, reserve_bytes, "16MiB", 1048576, INT64_MAX, CN_OPT_ADVANCED, "Durability",
             "Disk space kept for markers, checkpoints and recovery. When less is free, writes are refused until there is more."),
     CN_SIZE("log.quarantine.max.bytes", W, quarantine_max_bytes, "64MiB", 0, INT64_MAX, CN_OPT_ADVANCED, "Durability",
@@ -108,7 +111,7 @@ const struct cn_option worker_rows[] = {
     LATER("config.storage.topic", "states are kept in connect-configs"),
     LATER("offset.storage.topic", "positions are kept in connect-offsets"),
     LATER("status.storage.topic", "statuses are kept in connect-status"),
-    LATER("log.retention.total.bytes", "bytes are limited by partition (log.retention.bytes, a topic's retention.bytes), not for the whole log,"),
+    CN_REFUSED("log.retention.total.bytes", "it is called log.total.bytes"),
     LATER("log.retention.check.interval.ms", "how often old segments are looked for is fixed"),
     LATER("log.cleaner.backoff.ms", "how often compaction looks for work is fixed"),
     LATER("transaction.max.timeout.ms", "the log is not served to Kafka clients, and connectd's own transactions have no timeout,"),

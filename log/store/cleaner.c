@@ -46,6 +46,7 @@ int store_clean(struct store *s, struct err *err) {
     struct round r = {.s = s, .err = &why};
     LOCK_SCOPE(&s->cleaner.round);
     store_topics(s, clean_topic, &r);
+    if (!r.failed) r.failed = budget_keep(s, &why);
     if (r.failed && err) *err = why;
     return r.failed;
 }

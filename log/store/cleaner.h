@@ -16,6 +16,21 @@ void cleaner_hurry(struct store *s); // a round soon
 
 // retention.c: one partition.
 int retain_partition(struct store *s, struct partition *p, struct err *err) MUST_USE;
+// The partition's oldest sealed segment, where cleanup.policy lets it go and no open transaction reaches into it: false when there is none.
+struct oldest {
+    int64_t at_ms;   // when it was sealed
+    bool awaited;    // somebody of ours still has to read it
+};
+bool retain_oldest(struct partition *p, struct oldest *ret);
+// Deletes it; those who waited for it are told.
+int retain_drop_oldest(struct store *s, struct partition *p, struct err *err) MUST_USE;
+// budget.c: the whole log.
+void budget_init(struct store *s);
+int budget_keep(struct store *s, struct err *err) MUST_USE;
+// [flusher] So many bytes more: a round soon, when they are too many.
+void budget_add(struct store *s, uint64_t bytes);
+// NOSPACE while the log is full and nothing may go.
+int budget_check(struct store *s, struct err *err) MUST_USE;
 // compact.c: one partition, when enough of it is new.
 int compact_partition(struct store *s, struct partition *p, struct err *err) MUST_USE;
 // Ends the active segment if it holds anything: flusher.

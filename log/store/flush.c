@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "catalogue.h"
+#include "cleaner.h"
 #include "group.h"
 
 // ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -183,6 +184,7 @@ void group_publish(struct group *g) {
         if (step->range) {
             atomic_fetch_add_explicit(&s->batches, step->range->appends, memory_order_relaxed);
             atomic_fetch_add_explicit(&s->bytes_appended, step->range->size, memory_order_relaxed);
+            budget_add(s, step->range->size);
         }
     }
     for (struct partition *p = g->touched; p; p = p->tail.next_touched)

@@ -4,6 +4,8 @@
 
 #include <inttypes.h>
 
+#include "cleaner.h"
+
 enum {
     RESERVE_STEP_MIN = 16 * 1024,        // bytes of a segment's tail reserved at once
     RESERVE_STEP_MAX = 16 * 1024 * 1024,
@@ -103,7 +105,7 @@ static bool roll_due(const struct group *g, const struct partition *p, size_t mo
     const struct settings *st = topic_settings(p->topic);
     const struct tail *t = &p->tail;
     if (!t->size) return false;
-    if (t->size + more > (uint64_t)st->segment_bytes) return true;
+    if (t->size + more > (uint64_t)st->segment_bytes || t->size + more > g->s->budget.segment_most) return true;
     if (t->seg->time >= 0 && g->now_ms - t->seg->time > st->segment_ms) return true;
     if (t->next + (int64_t)more - t->seg->base > INT32_MAX) return true; // a record has at least one byte
     uint64_t interval = st->index_interval_bytes > 0 ? (uint64_t)st->index_interval_bytes : 1;
@@ -179,6 +181,7 @@ static int check_partition(const struct partition *p, struct err *err) {
 }
 
 static int take_all_room(struct group *g, const struct commit *c, struct err *err) {
+    if (!c->internal_only && budget_check(g->s, err)) return -1;
     for (size_t i = 0; i < c->n; i++)
         if (check_partition(c->appends[i].p, err)) return -1;
     for (size_t i = 0; i < c->n; i++) {

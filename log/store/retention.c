@@ -56,16 +56,22 @@ static size_t count_going(const struct partition *p, const struct settings *st, 
     return n;
 }
 
+// With the lock.
+static void plan_oldest(struct plan *x, size_t count) {
+    const struct partition *p = x->p;
+    x->count = count;
+    x->base = p->segs[count]->base;
+    x->log_start = p->log_start > x->base ? p->log_start : x->base;
+    x->bases = xcalloc(count + 1, sizeof(*x->bases));
+    for (size_t i = 0; i < count; i++) x->bases[i] = p->segs[i]->base;
+}
+
 static void make_plan(struct plan *x, int64_t now) {
     struct partition *p = x->p;
     const struct settings *st = topic_settings(p->topic);
     LOCK_SCOPE(&p->lock);
     const struct segment *active = partition_active(p);
-    x->count = count_going(p, st, now);
-    x->base = p->segs[x->count]->base;
-    x->log_start = p->log_start > x->base ? p->log_start : x->base;
-    x->bases = xcalloc(x->count + 1, sizeof(*x->bases));
-    for (size_t i = 0; i < x->count; i++) x->bases[i] = p->segs[i]->base;
+    plan_oldest(x, count_going(p, st, now));
     x->roll = st->policy_delete && st->retention_ms >= 0 && active->size && x->count + 1 == p->seg_count && age_of(active, now) > st->retention_ms &&
               p->hw <= lowest_hold(p) && p->lso == p->hw;
 }
@@ -133,6 +139,26 @@ int retain_partition(struct store *s, struct partition *p, struct err *err) {
     if (!failed && x.count) failed = drop(s, &x, err);
     free(x.bases);
     return failed ? err_wrap(err, "retention of %s-%" PRId32, p->topic->name, p->index) : 0;
+}
+
+int retain_drop_oldest(struct store *s, struct partition *p, struct err *err) {
+    struct plan x = {.p = p};
+    pthread_mutex_lock(&p->lock);
+    plan_oldest(&x, p->seg_count > 1);
+    pthread_mutex_unlock(&p->lock);
+    int failed = x.count ? drop(s, &x, err) : 0;
+    free(x.bases);
+    return failed ? err_wrap(err, "retention of %s-%" PRId32, p->topic->name, p->index) : 0;
+}
+
+bool retain_oldest(struct partition *p, struct oldest *ret) {
+    const struct settings *st = topic_settings(p->topic);
+    LOCK_SCOPE(&p->lock);
+    if (!st->policy_delete || topic_internal(p->topic) || p->gone || p->failed || p->seg_count < 2) return false;
+    int64_t end = p->segs[1]->base;
+    if (p->lso < end) return false; // an open transaction reaches into it
+    *ret = (struct oldest){.at_ms = p->segs[0]->time, .awaited = end > lowest_hold(p)};
+    return true;
 }
 
 // ── log start ────────────────────────────────────────────────────────────────────────────────────────────────────────

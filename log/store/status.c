@@ -84,6 +84,8 @@ void store_status_json(struct store *s, struct json_writer *w) {
     json_ki(w, "commits", (int64_t)atomic_load(&s->commits));
     json_ki(w, "batches", (int64_t)atomic_load(&s->batches));
     json_ki(w, "bytes_appended", (int64_t)atomic_load(&s->bytes_appended));
+    json_ki(w, "total_bytes_limit", (int64_t)(s->budget.limit > INT64_MAX ? INT64_MAX : s->budget.limit));
+    json_kb(w, "full", atomic_load(&s->budget.full));
     json_ki(w, "syncs", (int64_t)atomic_load(&s->groups));
     json_ki(w, "checkpoints", (int64_t)atomic_load(&s->checkpoints));
     json_ki(w, "open_files", (int64_t)files_count(&s->files));

@@ -151,6 +151,7 @@ static int open_files(struct store *s, struct err *err) {
         if (why.code != ERR_NOT_FOUND) return *err = why, -1;
         if (create_store(s, err)) return -1;
     }
+    budget_init(s);
     return recover(s, err);
 }
 

@@ -83,6 +83,13 @@ struct cleaner {
     pthread_mutex_t round;    // one round at a time
 };
 
+struct budget {
+    uint64_t limit;           // bytes of all segments
+    uint64_t segment_most;    // a segment ends at this size, whatever its topic says
+    _Atomic uint64_t bytes;   // as of the cleaner's last round, and what was appended since
+    atomic_bool full;         // beyond the limit, and nothing may go
+};
+
 struct lost_fn { void (*fn)(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last); void *arg; };
 
 struct store {
@@ -95,6 +102,7 @@ struct store {
     struct flusher flusher;
     struct checkpointer checkpointer;
     struct cleaner cleaner;
+    struct budget budget;
     pthread_mutex_t admin;            // one create, delete, grow, configure at a time; guards producer_*
     int64_t producer_next, producer_end; // what is left of the current block of producer ids
     struct uuid cluster;

@@ -145,6 +145,84 @@ TEST(time_waits_for_who_still_has_to_read_and_bytes_do_not_and_say_what_was_lost
     fs_close(fs);
 }
 
+static struct store *open_with_budget(struct fs *fs, uint64_t bytes) {
+    struct store_options o = fixture_options(fs);
+    struct store *s;
+    struct err err;
+    clock_manual_init(&manual, 1700000000000000);
+    o.clock = &manual.clock;
+    o.total_bytes = bytes;
+    assert_ok(store_open(&o, &s, &err), err);
+    return s;
+}
+
+static uint64_t bytes_of(struct store *s, const char *const *topics, size_t n) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) sum += fixture_offsets(s, topics[i], 0).bytes;
+    return sum;
+}
+
+TEST(past_the_whole_logs_budget_the_oldest_segments_go_and_what_a_sink_waits_for_goes_last) {
+    static const char *const topics[] = {"old", "new", "awaited"};
+    struct fs *fs = fs_mem_new();
+    struct store *s = open_with_budget(fs, 5000);
+    struct lost lost = {0};
+    store_on_lost(s, note_lost, &lost);
+    for (int i = 0; i < 3; i++) fixture_topic(s, topics[i], 1, "segment.bytes", "300");
+    fixture_fill(s, "awaited", 0, 30, 10);
+    clock_manual_advance(&manual, HOUR);
+    fixture_fill(s, "old", 0, 30, 10);
+    clock_manual_advance(&manual, HOUR);
+    fixture_fill(s, "new", 0, 30, 10);
+    struct topic *t = topic_get(s, "awaited");
+    partition_hold(topic_partition(t, 0), "sink", 0);
+    assert_true(bytes_of(s, topics, 3) > 6000);
+    clean(s);
+    assert_true(bytes_of(s, topics, 3) <= 5000);
+    assert_int_equal(fixture_offsets(s, "awaited", 0).log_start, 0);
+    assert_int_equal(fixture_offsets(s, "new", 0).log_start, 0);
+    assert_true(fixture_offsets(s, "old", 0).log_start > 0);
+    assert_int_equal(lost.calls, 0);
+    fixture_fill(s, "new", 0, 60, 10);
+    clean(s);
+    assert_true(bytes_of(s, topics, 3) <= 5000);
+    assert_true(fixture_offsets(s, "new", 0).log_start > 0);
+    assert_int_equal(fixture_offsets(s, "awaited", 0).log_start, 0); // still: there was something else
+    fixture_topic(s, "more", 1, "cleanup.policy", "compact");
+    fixture_fill(s, "more", 0, 60, 10);
+    clean(s);
+    assert_true(lost.calls > 0);
+    assert_string_equal(lost.holder, "sink");
+    assert_int_equal(lost.first, lost.calls == 1 ? 0 : lost.first);
+    assert_true(fixture_offsets(s, "awaited", 0).log_start > 0);
+    topic_unref(t);
+    s = fixture_reopen(s, &fs);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(a_log_full_of_what_may_not_go_refuses_writes_until_there_is_room_again) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = open_with_budget(fs, 3000);
+    struct err err;
+    fixture_topic(s, "kept", 1, "cleanup.policy", "compact");
+    fixture_topic(s, "other", 1, NULL, NULL);
+    fixture_fill(s, "kept", 0, 60, 10);
+    clean(s);
+    assert_int_equal(fixture_put(s, "other", 0, "refused", &err), -1);
+    assert_int_equal(err.code, ERR_NOSPACE);
+    assert_has(err.msg, "the log is full");
+    assert_has(err.hint, "log.total.bytes");
+    assert_has(fixture_log(s, "kept", 0, READ_UNCOMMITTED), "59:59"); // reads go on
+    fixture_topic(s, "__internal", 1, NULL, NULL);
+    assert_int_equal(fixture_put(s, "__internal", 0, "offsets go on", &err), 0);
+    assert_ok(store_topic_delete(s, "kept", &err), err);
+    clean(s);
+    assert_int_equal(fixture_put(s, "other", 0, "taken", &err), 0);
+    fixture_close(s);
+    fs_close(fs);
+}
+
 TEST(a_reader_in_a_segment_that_goes_reads_on) {
     struct fs *fs = fs_mem_new();
     struct store *s = open_at_record_time(fs);
