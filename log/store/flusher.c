@@ -230,11 +230,11 @@ static void refuse(struct store *s, struct commit *all, const struct err *why) {
     answer_all(s, all);
 }
 
-static void fire_everything(struct store *s) {
+static void fire_everything(struct store *s, bool all) {
     size_t at = 0;
     for (struct map_entry *e; (e = map_next(&s->catalogue.topics, &at));) {
         struct topic *t = e->value;
-        for (int32_t i = 0; i < t->count; i++) partition_fire(s, topic_partition(t, i), true);
+        for (int32_t i = 0; i < t->count; i++) partition_fire(s, topic_partition(t, i), all);
     }
 }
 
@@ -259,10 +259,16 @@ static void *run(void *arg) {
     pthread_mutex_lock(&f->lock);
     for (;;) {
         run_calls(s);
+        if (atomic_exchange(&s->partition_failed, false)) {
+            pthread_mutex_unlock(&f->lock);
+            fire_everything(s, false);
+            pthread_mutex_lock(&f->lock);
+            continue;
+        }
         if (atomic_load(&s->is_stopped) && !told) {
             told = true;
             pthread_mutex_unlock(&f->lock);
-            fire_everything(s);
+            fire_everything(s, true);
             pthread_mutex_lock(&f->lock);
             continue;
         }

@@ -57,7 +57,7 @@ struct partition {
     uint8_t hint_next;
     int64_t next_horizon;             // when a tombstone may go, -1 none known
     bool gone;                        // the topic was deleted
-    char *failed;                     // why it is stopped, or NULL
+    _Atomic(char *) failed;           // why it is stopped, or NULL; set once, by anybody, under the lock
     struct pending_abort *aborts;     // durable, but not yet in a .txnindex file
     size_t abort_count, abort_cap;
     struct tail tail;                 // the flusher's

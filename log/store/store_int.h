@@ -123,6 +123,7 @@ struct store {
     pthread_t firing_thread;
     struct lost_fn lost;
     struct recovery_report report;
+    atomic_bool partition_failed;     // somebody stopped a partition: the flusher fires its watches
     atomic_bool is_stopped;           // the same as stopped, to look at without the lock
     struct histogram *commit_us, *sync_us;
     _Atomic uint64_t commits, batches, bytes_appended, groups, checkpoints, quarantined, quarantine_dropped;
