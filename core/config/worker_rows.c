@@ -84,6 +84,9 @@ const struct cn_option worker_rows[] = {
             "last (they are counted, and leave a gap record in its dead-letter topic); when none may go, sources wait."),
     CN_SIZE("log.reserve.bytes", W, reserve_bytes, "16MiB", 1048576, INT64_MAX, CN_OPT_ADVANCED, "Durability",
             "Disk space kept for markers, checkpoints and recovery. When less is free, writes are refused until there is more."),
+    CN_SIZE("log.verify.bytes.per.second", W, verify_bytes, "4MiB", 0, INT64_MAX, CN_OPT_ADVANCED, "Durability",
+            "How fast closed segments are read again and held against their checksums, round after round; 0: not at all. What is damaged stops its "
+            "partition."),
     CN_SIZE("log.quarantine.max.bytes", W, quarantine_max_bytes, "64MiB", 0, INT64_MAX, CN_OPT_ADVANCED, "Durability",
             "The most bytes kept of what recovery cut off above the durable end; the oldest go first."),
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cleaner's thread and rounds.
 #include "cleaner.h"
+#include "verify.h"
 
 enum { ROUND_MS = 15000 };
 
@@ -62,6 +63,7 @@ static void *run(void *arg) {
         pthread_mutex_unlock(&c->lock);
         struct err err;
         if (!atomic_load(&s->is_stopped) && store_clean(s, &err)) store_event(s, STORE_EVENT_WARN, "cleaning failed: %s", err.msg);
+        verify_some(s, &c->verified, s->o.verify_bytes * ROUND_MS / 1000);
         pthread_mutex_lock(&c->lock);
     }
     pthread_mutex_unlock(&c->lock);

@@ -75,7 +75,16 @@ struct checkpointer {
     _Atomic int64_t changed_ms; // monotonic time of the last frame; 0: nothing since the last checkpoint
 };
 
+// Where the check of sealed segments stands.
+struct verify_cursor {
+    char topic[256];
+    int32_t partition;
+    int64_t base;
+    uint64_t rounds;          // through the whole log
+};
+
 struct cleaner {
+    struct verify_cursor verified;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "checkpointer.h"
 #include "flusher.h"
@@ -79,24 +80,51 @@ static struct segment *next_sealed(struct partition *p, int64_t base) {
     return NULL;
 }
 
-static void verify_partition(struct store *s, struct partition *p, uint32_t *ret_damaged) {
-    int64_t base = 0;
-    for (struct segment *g; !atomic_load(&s->is_stopped) && (g = next_sealed(p, base)); segment_unref(&s->files, g)) {
-        base = g->base + 1;
-        if (segment_is_damaged(s, p, g)) ++*ret_damaged;
-    }
-}
+struct verify_round {
+    struct store *s;
+    struct verify_cursor *at;
+    uint64_t left;     // bytes to read
+    uint32_t damaged;
+};
 
-struct verify_round { struct store *s; uint32_t damaged; };
+// 1 when the round's bytes are used up; the cursor then stands at the next segment.
+static int verify_partition(struct verify_round *r, struct partition *p, int64_t base) {
+    for (struct segment *g; !atomic_load(&r->s->is_stopped) && (g = next_sealed(p, base)); segment_unref(&r->s->files, g)) {
+        if (!r->left) {
+            r->at->base = g->base;
+            segment_unref(&r->s->files, g);
+            return 1;
+        }
+        base = g->base + 1;
+        r->left -= g->size < r->left ? g->size : r->left;
+        if (segment_is_damaged(r->s, p, g)) r->damaged++;
+    }
+    return 0;
+}
 
 static int verify_topic(void *arg, struct topic *t) {
     struct verify_round *r = arg;
-    for (int32_t i = 0; i < topic_partitions(t); i++) verify_partition(r->s, topic_partition(t, i), &r->damaged);
+    int order = strcmp(topic_name(t), r->at->topic);
+    if (order < 0) return 0;
+    for (int32_t i = order == 0 ? r->at->partition : 0; i < topic_partitions(t); i++) {
+        int64_t base = order == 0 && i == r->at->partition ? r->at->base : 0;
+        if (!verify_partition(r, topic_partition(t, i), base)) continue;
+        snprintf(r->at->topic, sizeof(r->at->topic), "%s", topic_name(t));
+        r->at->partition = i;
+        return 1;
+    }
     return atomic_load(&r->s->is_stopped);
 }
 
-uint32_t store_verify(struct store *s) {
-    struct verify_round r = {.s = s};
-    store_topics(s, verify_topic, &r);
+uint32_t verify_some(struct store *s, struct verify_cursor *at, uint64_t bytes) {
+    struct verify_round r = {.s = s, .at = at, .left = bytes};
+    bool more = false;
+    if (bytes) more = store_topics(s, verify_topic, &r) != 0;
+    if (bytes && !more) *at = (struct verify_cursor){.rounds = at->rounds + 1};
     return r.damaged;
+}
+
+uint32_t store_verify(struct store *s) {
+    struct verify_cursor from_the_start = {0};
+    return verify_some(s, &from_the_start, UINT64_MAX);
 }

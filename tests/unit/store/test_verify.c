@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Damage met while the store runs: found, told, contained.
 #include "fixture.h"
+#include "verify.h"
 
 static const char SEALED[] = "t-0/00000000000000000000.log";
 
@@ -92,6 +93,25 @@ TEST(who_waits_for_records_hears_that_the_partition_stopped) {
     partition_unwatch(&w);
     assert_int_equal(heard, 1);
     topic_unref(t);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(a_check_in_small_steps_goes_through_the_whole_log_and_begins_again) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = two_topics(fs);
+    struct verify_cursor at = {0};
+    struct err err;
+    uint32_t sealed = fixture_offsets(s, "t", 0).segments + fixture_offsets(s, "other", 0).segments - 2, steps = 0, damaged = 0;
+    assert_true(sealed > 4);
+    for (; !at.rounds; steps++) assert_int_equal(verify_some(s, &at, 1), 0);
+    assert_true(steps == sealed || steps == sealed + 1); // one segment a step
+    assert_int_equal(verify_some(s, &at, 0), 0);
+    fs_mem_flip(fs, SEALED, 100, 1);
+    for (steps = 0; at.rounds < 2; steps++) damaged += verify_some(s, &at, 1);
+    assert_int_equal(damaged, 1);
+    assert_fails(health(s, "t", &err), err, ERR_CORRUPT);
+    assert_ok(health(s, "other", &err), err);
     fixture_close(s);
     fs_close(fs);
 }
