@@ -122,7 +122,7 @@ static void put_recoded(struct buf *out, const void *header, enum codec codec, s
 int batch_recode(struct buf *bytes, enum codec codec, size_t max_bytes, struct err *err) {
     struct buf plain = {0}, small = {0}, out = {0};
     struct batch_header h;
-    struct str records;
+    struct str records = {0};
     int rc = batch_read_header(bytes->p, bytes->n, &h) == 0 ? expand(&h, body_of(bytes->p, bytes->n), &plain, max_bytes, &records, err)
                                                             : err_set(err, ERR_CORRUPT, "not one whole record batch");
     if (rc == 0 && codec != CODEC_NONE) rc = compress_block(codec, 0, records.p, records.n, &small, err);
