@@ -230,6 +230,7 @@ static int snappy_block(const uint8_t *p, size_t n, struct sink *s, struct err *
         return err_set(err, ERR_CORRUPT, "snappy block of %zu bytes: damaged length", n);
     if (snappy_validate_compressed_buffer((const char *)p, n) != SNAPPY_OK) return err_set(err, ERR_CORRUPT, "snappy block of %zu bytes: damaged", n);
     if (length > left || !buf_reserve(s->out, length)) return too_large("snappy", s, err);
+    if (!length) return 0;
     size_t room = length;
     if (snappy_uncompress((const char *)p, n, (char *)s->out->p + s->out->n, &room) != SNAPPY_OK) return err_set(err, ERR_CORRUPT, "snappy block: damaged");
     s->out->n += length;

@@ -126,11 +126,11 @@ static struct attempt disturb(struct script *x, struct fs *disk, unsigned from, 
     fs_fault_record(a.fs, true);
     if (rule) fs_fault_add(a.fs, *rule);
     if (open_again(a.fs, inner, &s, &err)) {
-        a.cut = fs_fault_trace(a.fs)->n;
+        a.cut = fs_fault_recorded(a.fs);
         return a;
     }
     if (script_run(x, &s, from, to, &hooks, &err)) a.wrong |= err.code == ERR_INTERNAL;
-    a.cut = fs_fault_trace(a.fs)->n;
+    a.cut = fs_fault_recorded(a.fs);
     if (s) (void)!store_close(s, &err);
     return a;
 }

@@ -345,6 +345,12 @@ void fs_fault_mark(struct fs *fs, const char *fmt, ...) {
 
 const struct fs_trace *fs_fault_trace(struct fs *fs) { return &fault_of(fs)->trace; }
 
+size_t fs_fault_recorded(struct fs *fs) {
+    struct fs_fault *x = fault_of(fs);
+    LOCK_SCOPE(&x->mutex);
+    return x->trace.n;
+}
+
 static const char *event_name(enum fs_event_kind kind) {
     static const char *const names[] = {"open",   "create", "write", "truncate", "allocate", "sync",       "sync-failed",
                                         "mkdir",  "rename", "unlink", "sync-dir", "sync-dir-failed", "mark"};

@@ -78,6 +78,7 @@ struct fs_trace {
 void fs_fault_record(struct fs *fs, bool on); // off at first; switching on empties the trace. No file may be open then.
 void fs_fault_mark(struct fs *fs, const char *fmt, ...) __attribute__((format(printf, 2, 3))); // "acked 17"
 const struct fs_trace *fs_fault_trace(struct fs *fs); // valid while nothing is recorded
+size_t fs_fault_recorded(struct fs *fs);             // how many events the trace has by now; any time
 void fs_trace_print(const struct fs_trace *t, struct buf *out); // a line an event, for messages of failed tests
 
 #endif
