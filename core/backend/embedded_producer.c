@@ -24,8 +24,6 @@
 enum {
     PIECE_BYTES = 1 << 20,    // a batch is closed past this: readers take whole batches
     PIECE_FIRST = 4096,       // of a partition's first batch, at least
-    PACK_LEAST = 1 << 10,     // smaller batches are not worth compressing,
-    PACK_MOST = 8 << 20,      // and larger ones (one large record) not worth the memory
     SPARES = 4,
     SPARE_BYTES = 2 << 20,    // the largest block kept to build the next batch in
     SPILL_BYTES = 4 << 20,    // of a transaction, gathered into one commit
@@ -183,8 +181,8 @@ static int pack(struct embedded_producer *p, struct piece *piece, struct err *er
     size_t raw = batch_builder_bytes(&piece->builder);
     struct buf packed = {0};
     if (!packs(piece)) return 0;
-    if (raw < PACK_LEAST || raw > PACK_MOST) piece->builder.codec = CODEC_NONE;
-    if (raw > PACK_MOST) return 0;
+    if (!codec_worth(raw)) piece->builder.codec = CODEC_NONE;
+    if (raw > PIECE_BYTES && piece->builder.codec == CODEC_NONE) return 0; // one large record: it fills its block, which moves
     if (batch_pack(&piece->builder, &p->scratch, &packed, err) != 0) return buf_done(&packed), -1;
     if (p->scratch.cap > SPARE_BYTES) buf_done(&p->scratch);
     spare_give(p, &piece->bytes);
@@ -213,8 +211,7 @@ static struct out_topic *topic_open(struct embedded_producer *p, struct str name
     *o = (struct out_topic){.topic = t, .max_bytes = 1 << 20, .codec = p->e->codec};
     const char *max = topic_setting_get(t, "max.message.bytes", NULL), *codec = topic_setting_get(t, "compression.type", NULL);
     if (max) str_to_i64(str_of(max), &o->max_bytes);
-    if (codec && strcmp(codec, "uncompressed") == 0) o->codec = CODEC_NONE;
-    else if (codec) codec_by_name(str_of(codec), &o->codec); // "producer" is none of them: what producers do
+    if (codec && codec_by_type(str_of(codec)) >= 0) o->codec = (enum codec)codec_by_type(str_of(codec));
     map_put(&p->topics, name, o);
     return o;
 }

@@ -119,16 +119,29 @@ static void put_recoded(struct buf *out, const void *header, enum codec codec, s
     put_crc(out->p, out->n);
 }
 
+// The records' compressed form, if that is smaller and a reader may expand it again; else none, and *codec says so.
+static int compress_records(enum codec *codec, int level, struct str records, struct buf *out, struct err *err) {
+    if (compress_block(*codec, level, records.p, records.n, out, err) != 0) return -1;
+    if (out->n < records.n && records.n <= compress_bound_of(out->n)) return 0;
+    buf_clear(out);
+    *codec = CODEC_NONE;
+    return 0;
+}
+
+static int read_whole(const void *p, size_t n, struct batch_header *ret, struct err *err) {
+    if (batch_read_header(p, n, ret) == 0 && batch_size(ret) == n) return 0;
+    return err_set(err, ERR_CORRUPT, "not one whole record batch");
+}
+
 int batch_recode(struct buf *bytes, enum codec codec, size_t max_bytes, struct err *err) {
     struct buf plain = {0}, small = {0}, out = {0};
     struct batch_header h;
-    struct str records = {0};
-    int rc = batch_read_header(bytes->p, bytes->n, &h) == 0 ? expand(&h, body_of(bytes->p, bytes->n), &plain, max_bytes, &records, err)
-                                                            : err_set(err, ERR_CORRUPT, "not one whole record batch");
-    if (rc == 0 && codec != CODEC_NONE) rc = compress_block(codec, 0, records.p, records.n, &small, err);
-    bool smaller = rc == 0 && small.n && small.n < records.n && records.n <= compress_bound_of(small.n);
+    struct str records;
+    if (read_whole(bytes->p, bytes->n, &h, err) != 0) return -1;
+    int rc = expand(&h, body_of(bytes->p, bytes->n), &plain, max_bytes, &records, err);
+    if (rc == 0 && codec != CODEC_NONE) rc = compress_records(&codec, 0, records, &small, err);
     if (rc == 0) {
-        put_recoded(&out, bytes->p, smaller ? codec : CODEC_NONE, smaller ? buf_str(&small) : records);
+        put_recoded(&out, bytes->p, codec, codec == CODEC_NONE ? records : buf_str(&small));
         buf_done(bytes);
         *bytes = out;
     }
@@ -141,9 +154,8 @@ int batch_recode(struct buf *bytes, enum codec codec, size_t max_bytes, struct e
 
 int record_iter_init(struct record_iter *it, const void *p, size_t n, struct buf *scratch, size_t max_bytes, struct err *err) {
     struct batch_header h;
-    if (batch_read_header(p, n, &h) != 0 || batch_size(&h) != n) return err_set(err, ERR_CORRUPT, "not one whole record batch");
     struct str body;
-    if (expand(&h, body_of(p, n), scratch, max_bytes, &body, err) != 0) return -1;
+    if (read_whole(p, n, &h, err) != 0 || expand(&h, body_of(p, n), scratch, max_bytes, &body, err) != 0) return -1;
     *it = (struct record_iter){.header = h, .at = cur_str(body), .left = h.count, .last_delta = -1};
     return 0;
 }
@@ -288,15 +300,6 @@ void batch_add_close(struct batch_builder *b, const struct record_header_in *hea
 
 size_t batch_builder_bytes(const struct batch_builder *b) { return b->out->n - b->start; }
 
-// The records' compressed form, if that is smaller and a reader may expand it again; else none, and the codec says so.
-static int compress_records(struct batch_builder *b, struct str records, struct buf *out, struct err *err) {
-    if (compress_block(b->codec, b->level, records.p, records.n, out, err) != 0) return -1;
-    if (out->n < records.n && records.n <= compress_bound_of(out->n)) return 0;
-    buf_clear(out);
-    b->codec = CODEC_NONE;
-    return 0;
-}
-
 static struct str records_of(const struct batch_builder *b) {
     return str_make(b->out->p + b->start + BATCH_HEADER, b->out->n - b->start - BATCH_HEADER);
 }
@@ -307,7 +310,7 @@ int batch_pack(struct batch_builder *b, struct buf *scratch, struct buf *to, str
     if (b->out->bad) return no_room(batch_builder_bytes(b), err);
     struct str records = records_of(b);
     buf_clear(scratch);
-    if (b->codec != CODEC_NONE && compress_records(b, records, scratch, err) != 0) return -1;
+    if (b->codec != CODEC_NONE && compress_records(&b->codec, b->level, records, scratch, err) != 0) return -1;
     if (b->codec != CODEC_NONE) records = buf_str(scratch);
     if (!buf_reserve(to, BATCH_HEADER + records.n)) return no_room(records.n, err);
     buf_put(to, b->out->p + b->start, BATCH_HEADER);
@@ -321,7 +324,7 @@ int batch_pack(struct batch_builder *b, struct buf *scratch, struct buf *to, str
 static int compress_in_place(struct batch_builder *b, struct err *err) {
     struct str records = records_of(b);
     struct buf small = {0};
-    int failed = compress_records(b, records, &small, err);
+    int failed = compress_records(&b->codec, b->level, records, &small, err);
     if (!failed && small.n) {
         memcpy(b->out->p + b->start + BATCH_HEADER, small.p, small.n);
         b->out->n -= records.n - small.n;

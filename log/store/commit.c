@@ -61,10 +61,12 @@ static int check_times(const struct partition *p, const struct settings *st, con
     return 0;
 }
 
-// compression.type of the topic, on the caller's thread. batch_check's bound is for one batch as it arrives; expanded it may be larger.
+// compression.type of the topic, on the caller's thread. Plain batches that are not worth compressing stay as they are: so do those that were
+// left plain for that reason by who built them. batch_check's bound is for one batch as it arrives; expanded it may be larger.
 static int recode(const struct partition *p, const struct settings *st, struct buf *bytes, struct batch_header *h, struct err *err) {
     enum { EXPANDED_MOST = 256 << 20 };
-    if (st->codec < 0 || (h->attributes & BATCH_CODEC_MASK) == st->codec) return 0;
+    int codec = h->attributes & BATCH_CODEC_MASK;
+    if (st->codec < 0 || codec == st->codec || (codec == CODEC_NONE && !codec_worth(bytes->n))) return 0;
     if (batch_recode(bytes, (enum codec)st->codec, EXPANDED_MOST, err) != 0) return err_wrap(err, "topic %s", p->topic->name);
     batch_read_header(bytes->p, bytes->n, h);
     return (int64_t)bytes->n > st->max_message_bytes ? too_large(p, bytes->n, st->max_message_bytes, err) : 0;

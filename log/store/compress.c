@@ -277,6 +277,12 @@ int codec_by_name(struct str name, enum codec *ret) {
     return -1;
 }
 
+int codec_by_type(struct str type) {
+    enum codec c;
+    if (str_eqz(type, "uncompressed")) return CODEC_NONE;
+    return codec_by_name(type, &c) == 0 ? (int)c : -1;
+}
+
 const char *codec_name(enum codec c) { return (size_t)c < countof(codecs) ? codecs[c].name : "unknown"; }
 
 static int unsupported(enum codec c, struct err *err) {

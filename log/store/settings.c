@@ -151,19 +151,13 @@ static bool list_has(const char *list, const char *item) {
     return false;
 }
 
-static int codec_of(const char *type) {
-    enum codec c;
-    if (!strcmp(type, "uncompressed")) return CODEC_NONE;
-    return codec_by_name(str_of(type), &c) == 0 ? (int)c : -1;
-}
-
 static int parse_all(struct settings *s, struct err *err) {
     for (int i = 0; i < SETTING_COUNT; i++)
         if (parse_value(s, &rows[i], value_at(s, i), err)) return -1;
     s->policy_delete = list_has(value_of(s, "cleanup.policy"), "delete");
     s->policy_compact = list_has(value_of(s, "cleanup.policy"), "compact");
     s->append_time = !strcmp(value_of(s, "message.timestamp.type"), "LogAppendTime");
-    s->codec = codec_of(value_of(s, "compression.type"));
+    s->codec = codec_by_type(str_of(value_of(s, "compression.type")));
     return 0;
 }
 

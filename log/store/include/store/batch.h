@@ -13,6 +13,10 @@
 enum codec { CODEC_NONE = 0, CODEC_GZIP = 1, CODEC_SNAPPY = 2, CODEC_LZ4 = 3, CODEC_ZSTD = 4 };
 int codec_by_name(struct str name, enum codec *ret); // "none", "gzip", … ; -1 unknown
 const char *codec_name(enum codec c);
+// What a topic's compression.type says: an enum codec, or -1 to leave it to producers.
+int codec_by_type(struct str type);
+// Whether plain records of n bytes are worth compressing: a single small one gains nothing, and of a very large one the second copy costs too much.
+static inline bool codec_worth(size_t n) { return n >= 1 << 10 && n <= 8 << 20; }
 
 enum { BATCH_HEADER = 61, BATCH_MAX_OVERHEAD = 61 + 5 + 1 + 10 + 5 + 5 + 5 + 5 };
 enum batch_attributes { BATCH_CODEC_MASK = 7, BATCH_APPEND_TIME = 8, BATCH_TRANSACTIONAL = 16, BATCH_CONTROL = 32, BATCH_DELETE_HORIZON = 64 };
