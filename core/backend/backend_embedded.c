@@ -27,17 +27,9 @@ static int topic_delete(struct backend *b, const char *name, struct err *err) {
     return 0;
 }
 
-// Settings first: they are checked as a whole, and growing takes a number that is checked before.
 static int topic_alter(struct backend *b, const struct topic_spec *spec, struct err *err) {
     struct embedded *e = embedded_of(b);
-    struct topic *t = topic_get(e->store, spec->name);
-    int32_t have = t ? topic_partitions(t) : 0;
-    topic_unref(t);
-    if (!t) return err_set(err, ERR_NOT_FOUND, "topic %s: does not exist", spec->name);
-    if (spec->partitions > 0 && spec->partitions <= have)
-        return err_set(err, ERR_INVALID, "topic %s has %d partitions already, it can not get %d", spec->name, have, spec->partitions);
-    if (spec->n && store_topic_configure(e->store, spec->name, spec->settings, spec->n, err) != 0) return -1;
-    if (spec->partitions > 0 && store_topic_grow(e->store, spec->name, spec->partitions, err) != 0) return -1;
+    if (store_topic_alter(e->store, spec->name, spec->partitions, spec->settings, spec->n, err) != 0) return -1;
     embedded_topics_changed(e);
     return 0;
 }

@@ -194,18 +194,6 @@ static int grow(struct store *s, struct topic *t, int32_t partitions, struct err
     return failed ? -1 : 0;
 }
 
-int store_topic_grow(struct store *s, const char *name, int32_t partitions, struct err *err) {
-    if (check_count(name, partitions, err)) return -1;
-    LOCK_SCOPE(&s->admin);
-    struct topic *t = topic_get(s, name);
-    if (!t) return err_set(err, ERR_NOT_FOUND, "topic %s does not exist", name);
-    int failed;
-    if (partitions <= t->count) failed = err_set(err, ERR_INVALID, "topic %s has %d partitions already, it can not get %d", name, t->count, partitions);
-    else failed = grow(s, t, partitions, err);
-    topic_unref(t);
-    return failed;
-}
-
 static int frame_config(struct store *s, void *arg, struct err *err) {
     struct change *c = arg;
     if (flusher_frame(s, c->edit, 1, err)) return -1;
@@ -214,21 +202,34 @@ static int frame_config(struct store *s, void *arg, struct err *err) {
     return 0;
 }
 
-int store_topic_configure(struct store *s, const char *name, const struct topic_setting *given, size_t n, struct err *err) {
-    LOCK_SCOPE(&s->admin);
-    struct topic *t = topic_get(s, name);
-    struct change c = {.topic = t};
+static int configure(struct store *s, struct topic *t, struct settings *settings, struct err *err) {
     struct buf text = {0};
-    if (!t) return err_set(err, ERR_NOT_FOUND, "topic %s does not exist", name);
-    int failed = settings_change(topic_settings(t), given, n, &c.settings, err);
-    if (!failed) {
-        settings_encode(c.settings, &text);
-        struct edit e = {.kind = EDIT_CONFIG, .topic = t->id, .text = buf_str(&text)};
-        c.edit = &e;
-        failed = store_call(s, frame_config, &c, true, err);
-    }
+    settings_encode(settings, &text);
+    struct edit e = {.kind = EDIT_CONFIG, .topic = t->id, .text = buf_str(&text)};
+    struct change c = {.edit = &e, .topic = t, .settings = settings};
+    int failed = store_call(s, frame_config, &c, true, err);
     settings_free(c.settings);
     buf_done(&text);
+    return failed;
+}
+
+// Everything is checked before anything is changed.
+static int alter(struct store *s, struct topic *t, int32_t partitions, const struct topic_setting *given, size_t n, struct err *err) {
+    struct settings *settings;
+    if (partitions > 0 && partitions <= t->count)
+        return err_set(err, ERR_INVALID, "topic %s has %d partitions already, it can not get %d", t->name, t->count, partitions);
+    if (settings_change(topic_settings(t), given, n, &settings, err)) return -1;
+    if (!n) settings_free(settings);
+    else if (configure(s, t, settings, err)) return -1;
+    return partitions > 0 ? grow(s, t, partitions, err) : 0;
+}
+
+int store_topic_alter(struct store *s, const char *name, int32_t partitions, const struct topic_setting *given, size_t n, struct err *err) {
+    if (partitions > 0 && check_count(name, partitions, err)) return -1;
+    LOCK_SCOPE(&s->admin);
+    struct topic *t = topic_get(s, name);
+    if (!t) return err_set(err, ERR_NOT_FOUND, "topic %s does not exist", name);
+    int failed = alter(s, t, partitions, given, n, err);
     topic_unref(t);
     return failed;
 }

@@ -841,7 +841,9 @@ CASE(a_topic_can_grow_and_change_its_settings) {
     make_topic(b, "t", 1);
     struct topic_setting change = {"max.message.bytes", "5000"}, reset = {"max.message.bytes", NULL};
     assert_fails(b->ops->topic_alter(b, &(struct topic_spec){.name = "nowhere", .partitions = 3}, &err), err, ERR_NOT_FOUND);
-    assert_fails(b->ops->topic_alter(b, &(struct topic_spec){.name = "t", .partitions = 1}, &err), err, ERR_INVALID);
+    assert_fails(b->ops->topic_alter(b, &(struct topic_spec){.name = "t", .partitions = 1, .settings = &change, .n = 1}, &err), err, ERR_INVALID);
+    assert_ok(b->ops->topic_settings(b, "t", setting_text, &got, &err), err);
+    assert_int_equal(got.n, 0);
     assert_ok(b->ops->topic_alter(b, &(struct topic_spec){.name = "t", .partitions = 3, .settings = &change, .n = 1}, &err), err);
     assert_ok(b->ops->partition(b, "t", 2, &info, &err), err);
     assert_ok(b->ops->topic_settings(b, "t", setting_text, &got, &err), err);

@@ -418,8 +418,8 @@ static int run_admin(struct store *s, const struct op *o, struct err *err) {
     switch (o->kind) {
     case CREATE: return store_topic_create(s, names[o->name], o->count, small, o->name == COMPACTED ? 4 : 2, err);
     case DELETE: return store_topic_delete(s, names[o->name], err);
-    case GROW: return store_topic_grow(s, names[o->name], o->count, err);
-    case CONFIGURE: snprintf(number, sizeof(number), "%d", o->count); return store_topic_configure(s, names[o->name], &retention, 1, err);
+    case GROW: return store_topic_alter(s, names[o->name], o->count, NULL, 0, err);
+    case CONFIGURE: snprintf(number, sizeof(number), "%d", o->count); return store_topic_alter(s, names[o->name], 0, &retention, 1, err);
     case DELETE_BEFORE:
         t = topic_get(s, names[o->name]);
         // Retention may have gone further already.

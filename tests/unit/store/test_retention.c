@@ -35,7 +35,7 @@ TEST(segments_go_when_they_are_older_than_retention_ms_the_active_one_too) {
     struct err err;
     fixture_topic(s, "t", 1, "segment.bytes", "300");
     struct topic_setting hours = {"retention.ms", "7200000"};
-    assert_ok(store_topic_configure(s, "t", &hours, 1, &err), err);
+    assert_ok(store_topic_alter(s, "t", 0, &hours, 1, &err), err);
     fixture_fill(s, "t", 0, 20, 10);
     clock_manual_advance(&manual, HOUR);
     clean(s);
@@ -62,7 +62,7 @@ TEST(the_oldest_segments_go_when_there_are_more_bytes_than_retention_bytes) {
     struct err err;
     fixture_topic(s, "t", 1, "segment.bytes", "300");
     struct topic_setting bytes = {"retention.bytes", "1000"};
-    assert_ok(store_topic_configure(s, "t", &bytes, 1, &err), err);
+    assert_ok(store_topic_alter(s, "t", 0, &bytes, 1, &err), err);
     fixture_fill(s, "t", 0, 40, 10);
     clean(s);
     struct partition_offsets o = fixture_offsets(s, "t", 0);
@@ -117,7 +117,7 @@ TEST(time_waits_for_who_still_has_to_read_and_bytes_do_not_and_say_what_was_lost
     store_on_lost(s, note_lost, &lost);
     fixture_topic(s, "t", 1, "segment.bytes", "300");
     struct topic_setting hours = {"retention.ms", "7200000"};
-    assert_ok(store_topic_configure(s, "t", &hours, 1, &err), err);
+    assert_ok(store_topic_alter(s, "t", 0, &hours, 1, &err), err);
     fixture_fill(s, "t", 0, 20, 10);
     struct topic *t = topic_get(s, "t");
     struct partition *p = topic_partition(t, 0);
@@ -129,7 +129,7 @@ TEST(time_waits_for_who_still_has_to_read_and_bytes_do_not_and_say_what_was_lost
     assert_true(start > 0 && start <= 7);
     assert_int_equal(lost.calls, 0);
     struct topic_setting bytes = {"retention.bytes", "600"};
-    assert_ok(store_topic_configure(s, "t", &bytes, 1, &err), err);
+    assert_ok(store_topic_alter(s, "t", 0, &bytes, 1, &err), err);
     clean(s);
     start = fixture_offsets(s, "t", 0).log_start;
     assert_true(start > 7);
@@ -262,7 +262,7 @@ TEST(a_compacted_topic_keeps_the_latest_of_each_key_and_stays_small) {
     char key[8], value[24];
     fixture_topic(s, "t", 1, "cleanup.policy", "compact");
     struct topic_setting small[] = {{"segment.bytes", "1000"}, {"min.cleanable.dirty.ratio", "0.3"}};
-    assert_ok(store_topic_configure(s, "t", small, 2, &err), err);
+    assert_ok(store_topic_alter(s, "t", 0, small, 2, &err), err);
     for (int i = 0; i < 3000; i++) {
         snprintf(key, sizeof(key), "k%d", i % 7);
         snprintf(value, sizeof(value), "value-%d", i);
@@ -294,7 +294,7 @@ TEST(a_tombstone_goes_after_its_time) {
     struct err err;
     fixture_topic(s, "t", 1, "cleanup.policy", "compact");
     struct topic_setting small[] = {{"segment.bytes", "200"}, {"min.cleanable.dirty.ratio", "0"}, {"delete.retention.ms", "3600000"}};
-    assert_ok(store_topic_configure(s, "t", small, 3, &err), err);
+    assert_ok(store_topic_alter(s, "t", 0, small, 3, &err), err);
     put_key(s, "gone", "x");
     put_key(s, "gone", NULL);
     for (int i = 0; i < 6; i++) put_key(s, "other", "some value to fill it up");

@@ -105,9 +105,9 @@ static void *come_and_go(void *arg) {
         snprintf(name, sizeof(name), "passing-%d", i % 3);
         fixture_topic(w->x->s, name, 2, "segment.bytes", "500");
         for (int k = 0; k < 5; k++) fixture_put(w->x->s, name, k % 2, "x", &err);
-        assert_ok(store_topic_grow(w->x->s, name, 3, &err), err);
+        assert_ok(store_topic_alter(w->x->s, name, 3, NULL, 0, &err), err);
         struct topic_setting retention = {"retention.ms", "1"};
-        assert_ok(store_topic_configure(w->x->s, name, &retention, 1, &err), err);
+        assert_ok(store_topic_alter(w->x->s, name, 0, &retention, 1, &err), err);
         assert_ok(store_topic_delete(w->x->s, name, &err), err);
     }
     return NULL;
@@ -148,7 +148,7 @@ TEST(writers_readers_polls_checkpoints_cleaning_and_topics_do_not_get_into_each_
     assert_ok(store_open(&o, &x.s, &err), err);
     fixture_topic(x.s, "t", PARTITIONS + 1, "segment.bytes", "4000");
     struct topic_setting keep = {"retention.ms", "-1"};
-    assert_ok(store_topic_configure(x.s, "t", &keep, 1, &err), err);
+    assert_ok(store_topic_alter(x.s, "t", 0, &keep, 1, &err), err);
     x.t = topic_get(x.s, "t");
     for (int i = 0; i < WRITERS; i++) start(&threads[n++], &x, i, write_some);
     for (int i = 0; i < READERS; i++) start(&threads[n++], &x, i, read_all);

@@ -26,7 +26,7 @@ TEST(a_topic_has_an_id_partitions_and_settings_and_keeps_them) {
     assert_null(topic_partition(t, -1));
     topic_unref(t);
     struct topic_setting change[] = {{"retention.ms", NULL}, {"cleanup.policy", "compact,delete"}};
-    assert_ok(store_topic_configure(s, "orders", change, 2, &err), err);
+    assert_ok(store_topic_alter(s, "orders", 0, change, 2, &err), err);
     s = fixture_reopen(s, &fs);
     t = topic_get(s, "orders");
     struct uuid now = topic_id(t);
@@ -62,7 +62,7 @@ TEST(wrong_names_counts_and_settings_are_refused_by_name) {
     fixture_topic(s, "t", 1, NULL, NULL);
     assert_fails(store_topic_create(s, "t", 1, NULL, 0, &err), err, ERR_EXISTS);
     assert_fails(store_topic_delete(s, "u", &err), err, ERR_NOT_FOUND);
-    assert_fails(store_topic_grow(s, "t", 1, &err), err, ERR_INVALID);
+    assert_fails(store_topic_alter(s, "t", 1, NULL, 0, &err), err, ERR_INVALID);
     fixture_close(s);
     fs_close(fs);
 }
@@ -100,7 +100,7 @@ TEST(a_topic_grows_and_the_new_partitions_are_written_and_kept) {
     struct err err;
     fixture_topic(s, "t", 1, NULL, NULL);
     for (int n = 2; n <= 9; n++) {
-        assert_ok(store_topic_grow(s, "t", n, &err), err);
+        assert_ok(store_topic_alter(s, "t", n, NULL, 0, &err), err);
         assert_int_equal(fixture_put(s, "t", n - 1, "x", &err), 0);
     }
     s = fixture_reopen(s, &fs);

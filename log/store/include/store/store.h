@@ -99,8 +99,8 @@ struct topic_setting { const char *name, *value; };
 // Durable when it returns 0. ERR_EXISTS when there; ERR_INVALID names the setting or the name rule ([a-zA-Z0-9._-]{1,249}, not "." or "..").
 int store_topic_create(struct store *s, const char *name, int32_t partitions, const struct topic_setting *settings, size_t n, struct err *err) MUST_USE;
 int store_topic_delete(struct store *s, const char *name, struct err *err) MUST_USE;
-int store_topic_grow(struct store *s, const char *name, int32_t partitions, struct err *err) MUST_USE;
-int store_topic_configure(struct store *s, const char *name, const struct topic_setting *settings, size_t n, struct err *err) MUST_USE; // NULL value resets to the default
+// Grows the topic to `partitions` (≤ 0: as many as there are) and changes settings; a NULL value resets one to the default. ERR_INVALID: nothing is changed.
+int store_topic_alter(struct store *s, const char *name, int32_t partitions, const struct topic_setting *settings, size_t n, struct err *err) MUST_USE;
 // Calls `each` for every topic in name order with a borrowed handle; stops at non-zero.
 int store_topics(struct store *s, int (*each)(void *arg, struct topic *t), void *arg);
 
