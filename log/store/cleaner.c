@@ -55,6 +55,7 @@ int store_clean(struct store *s, struct err *err) {
 static void *run(void *arg) {
     struct store *s = arg;
     struct cleaner *c = &s->cleaner;
+    int64_t last = clock_mono_ms(s->clock);
     pthread_mutex_lock(&c->lock);
     while (!c->closing) {
         if (!c->hurry) cond_wait_ms(&c->wake, &c->lock, ROUND_MS);
@@ -63,7 +64,9 @@ static void *run(void *arg) {
         pthread_mutex_unlock(&c->lock);
         struct err err;
         if (!atomic_load(&s->is_stopped) && store_clean(s, &err)) store_event(s, STORE_EVENT_WARN, "cleaning failed: %s", err.msg);
-        verify_some(s, &c->verified, s->o.verify_bytes * ROUND_MS / 1000);
+        int64_t now = clock_mono_ms(s->clock); // rounds may be hurried
+        verify_for(s, &c->verified, now - last);
+        last = now;
         pthread_mutex_lock(&c->lock);
     }
     pthread_mutex_unlock(&c->lock);

@@ -80,6 +80,7 @@ struct verify_cursor {
     char topic[256];
     int32_t partition;
     int64_t base;
+    int64_t allowance;        // bytes that may be read; negative: owed
     uint64_t rounds;          // through the whole log
 };
 

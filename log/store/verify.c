@@ -83,20 +83,19 @@ static struct segment *next_sealed(struct partition *p, int64_t base) {
 struct verify_round {
     struct store *s;
     struct verify_cursor *at;
-    uint64_t left;     // bytes to read
     uint32_t damaged;
 };
 
-// 1 when the round's bytes are used up; the cursor then stands at the next segment.
+// 1 when the allowance is used up; the cursor then stands at the next segment.
 static int verify_partition(struct verify_round *r, struct partition *p, int64_t base) {
     for (struct segment *g; !atomic_load(&r->s->is_stopped) && (g = next_sealed(p, base)); segment_unref(&r->s->files, g)) {
-        if (!r->left) {
+        if (r->at->allowance <= 0) {
             r->at->base = g->base;
             segment_unref(&r->s->files, g);
             return 1;
         }
         base = g->base + 1;
-        r->left -= g->size < r->left ? g->size : r->left;
+        r->at->allowance -= (int64_t)g->size;
         if (segment_is_damaged(r->s, p, g)) r->damaged++;
     }
     return 0;
@@ -116,15 +115,15 @@ static int verify_topic(void *arg, struct topic *t) {
     return atomic_load(&r->s->is_stopped);
 }
 
-uint32_t verify_some(struct store *s, struct verify_cursor *at, uint64_t bytes) {
-    struct verify_round r = {.s = s, .at = at, .left = bytes};
-    bool more = false;
-    if (bytes) more = store_topics(s, verify_topic, &r) != 0;
-    if (bytes && !more) *at = (struct verify_cursor){.rounds = at->rounds + 1};
+uint32_t verify_some(struct store *s, struct verify_cursor *at, int64_t bytes) {
+    struct verify_round r = {.s = s, .at = at};
+    at->allowance += bytes;
+    if (at->allowance <= 0 || store_topics(s, verify_topic, &r)) return r.damaged;
+    // Through: what was read beyond the allowance is owed, what is left of it is not saved up.
+    *at = (struct verify_cursor){.rounds = at->rounds + 1, .allowance = at->allowance < 0 ? at->allowance : 0};
     return r.damaged;
 }
 
-uint32_t store_verify(struct store *s) {
-    struct verify_cursor from_the_start = {0};
-    return verify_some(s, &from_the_start, UINT64_MAX);
+void verify_for(struct store *s, struct verify_cursor *at, int64_t ms) {
+    if (ms > 0) verify_some(s, at, (int64_t)(s->o.verify_bytes / 1000) * ms);
 }

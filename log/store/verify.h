@@ -10,8 +10,11 @@ void partition_damaged(struct store *s, struct partition *p, const char *why);
 // Reads the segment's durable bytes. True when they are not what was written, and the partition is stopped for it.
 bool segment_is_damaged(struct store *s, struct partition *p, struct segment *g);
 
-// Checks sealed segments, topic after topic, until about `bytes` were read, beginning where the cursor stands; at the end of the log it goes back to the
-// start. Returns how many are damaged. One thread.
-uint32_t verify_some(struct store *s, struct verify_cursor *at, uint64_t bytes);
+// Allows `bytes` more to be read, and checks sealed segments, topic after topic from where the cursor stands, while anything is allowed. Segments are
+// read whole: what that is too much is owed to later calls. At the end of the log the cursor goes back to the start. Returns how many are
+// damaged. One thread.
+uint32_t verify_some(struct store *s, struct verify_cursor *at, int64_t bytes);
+// What verify_bytes allow for so many milliseconds.
+void verify_for(struct store *s, struct verify_cursor *at, int64_t ms);
 
 #endif

@@ -5,6 +5,11 @@
 
 static const char SEALED[] = "t-0/00000000000000000000.log";
 
+static uint32_t verify_all(struct store *s) {
+    struct verify_cursor from_the_start = {0};
+    return verify_some(s, &from_the_start, INT64_MAX);
+}
+
 static void fired(void *arg) { ++*(int *)arg; }
 
 static struct store *two_topics(struct fs *fs) {
@@ -30,15 +35,15 @@ TEST(a_flipped_bit_in_a_sealed_segment_stops_its_partition_and_no_other) {
     for (uint64_t at = 0; at < 600; at += 37) {
         struct fs *fs = fs_mem_new();
         struct store *s = two_topics(fs);
-        assert_int_equal(store_verify(s), 0);
+        assert_int_equal(verify_all(s), 0);
         fs_mem_flip(fs, SEALED, at, 1u << (at % 8));
-        assert_int_equal(store_verify(s), 1);
+        assert_int_equal(verify_all(s), 1);
         assert_fails(health(s, "t", &err), err, ERR_CORRUPT);
         assert_has(err.msg, SEALED);
         assert_int_equal(fixture_put(s, "t", 0, "more", &err), -1);
         assert_ok(health(s, "other", &err), err);
         assert_int_equal(fixture_put(s, "other", 0, "more", &err), 30);
-        assert_int_equal(store_verify(s), 0); // told once
+        assert_int_equal(verify_all(s), 0); // told once
         fixture_close(s);
         fs_close(fs);
     }
@@ -52,7 +57,7 @@ TEST(a_missing_segment_is_found_and_one_moved_to_another_partition) {
         if (!swapped) assert_ok(fs->ops->unlink(fs, SEALED, &err), err);
         else assert_ok(fs->ops->rename(fs, "other-0/00000000000000000000.log", SEALED, &err), err);
         // The file that went from "other" is missing there; where it lies now it may hold the very same bytes.
-        assert_true(store_verify(s) >= 1);
+        assert_true(verify_all(s) >= 1);
         assert_fails(health(s, swapped ? "other" : "t", &err), err, ERR_CORRUPT);
         fixture_close(s);
         fs_close(fs);
@@ -66,7 +71,7 @@ TEST(a_stopped_partition_stays_stopped_after_a_restart_and_keeps_its_bytes) {
     struct fs_stat before, after;
     assert_ok(fs->ops->stat(fs, SEALED, &before, &err), err);
     fs_mem_flip(fs, SEALED, 100, 4);
-    assert_int_equal(store_verify(s), 1);
+    assert_int_equal(verify_all(s), 1);
     assert_ok(store_checkpoint(s, &err), err);
     s = fixture_reopen(s, &fs);
     assert_fails(health(s, "t", &err), err, ERR_CORRUPT);
@@ -87,7 +92,7 @@ TEST(who_waits_for_records_hears_that_the_partition_stopped) {
     partition_watch(&w);
     assert_int_equal(heard, 0);
     fs_mem_flip(fs, SEALED, 100, 4);
-    assert_int_equal(store_verify(s), 1);
+    assert_int_equal(verify_all(s), 1);
     assert_int_equal(fixture_put(s, "other", 0, "one", &err), 30); // the flusher has been awake, perhaps still on the way
     for (int i = 0; i < 100 && !heard; i++) assert_true(fixture_put(s, "other", 0, "one", &err) > 0);
     partition_unwatch(&w);
@@ -104,14 +109,34 @@ TEST(a_check_in_small_steps_goes_through_the_whole_log_and_begins_again) {
     struct err err;
     uint32_t sealed = fixture_offsets(s, "t", 0).segments + fixture_offsets(s, "other", 0).segments - 2, steps = 0, damaged = 0;
     assert_true(sealed > 4);
-    for (; !at.rounds; steps++) assert_int_equal(verify_some(s, &at, 1), 0);
-    assert_true(steps == sealed || steps == sealed + 1); // one segment a step
-    assert_int_equal(verify_some(s, &at, 0), 0);
+    for (; !at.rounds; steps++) {
+        assert_int_equal(verify_some(s, &at, 1 - at.allowance), 0); // one segment a step
+        assert_true(at.allowance <= 0);
+    }
+    assert_true(steps == sealed || steps == sealed + 1);
     fs_mem_flip(fs, SEALED, 100, 1);
-    for (steps = 0; at.rounds < 2; steps++) damaged += verify_some(s, &at, 1);
+    for (steps = 0; at.rounds < 2; steps++) damaged += verify_some(s, &at, 1 - at.allowance);
     assert_int_equal(damaged, 1);
     assert_fails(health(s, "t", &err), err, ERR_CORRUPT);
     assert_ok(health(s, "other", &err), err);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(what_a_large_segment_was_too_much_is_not_read_again_before_it_was_allowed) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = two_topics(fs);
+    struct verify_cursor at = {0};
+    assert_int_equal(verify_some(s, &at, 1), 0);
+    int64_t owed = -at.allowance;
+    assert_true(owed > 500); // a whole segment for one byte
+    assert_int_equal(verify_some(s, &at, owed), 0); // paid, and nothing to spare
+    assert_int_equal(at.allowance, 0);
+    struct verify_cursor before = at;
+    assert_int_equal(verify_some(s, &at, 0), 0);
+    assert_memory_equal(&at, &before, sizeof(at));
+    assert_int_equal(verify_some(s, &at, 1), 0);
+    assert_true(at.allowance < 0); // the next one
     fixture_close(s);
     fs_close(fs);
 }

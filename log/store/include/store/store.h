@@ -219,9 +219,6 @@ void store_on_lost(struct store *s, void (*lost)(void *arg, struct partition *p,
 
 // Runs one round of retention and rewriting now, on the caller's thread (tests, `log.cleaner` by hand).
 int store_clean(struct store *s, struct err *err) MUST_USE;
-// Reads every sealed segment once and holds it against its checksum, on the caller's thread. A partition with damage stops
-// (partition_health says what and where), the others go on. Returns how many stopped.
-uint32_t store_verify(struct store *s);
 // Takes a checkpoint now.
 int store_checkpoint(struct store *s, struct err *err) MUST_USE;
 
