@@ -3,7 +3,8 @@
 # For tests that hold the connector against every supported server (tests/lib/pg.sh takes the folder as PG_BIN).
 # Exit 77 when Java or Maven is missing or the fetch fails.
 set -uo pipefail
-skip() { echo "SKIPPED: $*" >&2; exit 77; }
+# shellcheck source=scripts/lib/fetch-once.sh
+. "$(dirname "$0")/fetch-once.sh"
 case ${1:-} in
     13) release=13.22.0 ;; 14) release=14.19.0 ;; 16) release=16.10.0 ;; 17) release=17.6.0 ;; 18) release=18.1.0 ;;
     *) sed -n '2,4s/^# //p' "$0" >&2; exit 2 ;;
@@ -11,17 +12,11 @@ esac
 case $(uname -m) in x86_64) arch=amd64 ;; aarch64) arch=arm64v8 ;; *) skip "no binaries for $(uname -m)" ;; esac
 # Not below a home folder: root runs servers as user postgres, who could not enter it.
 dir=/var/tmp/connectd-postgres-$(id -u)/$release
-[ -f "$dir/complete" ] && { echo "$dir/bin"; exit 0; }
-command -v java >/dev/null || skip 'no java'
-command -v mvn >/dev/null || skip 'no mvn'
-mkdir -p "$dir" || skip "can not write $dir"
-exec 9>"$dir/lock"
-flock 9 # two tests at once fetch once
-[ -f "$dir/complete" ] && { echo "$dir/bin"; exit 0; }
-(
-    cd "$dir" || exit 1
+
+fetch() {
     timeout 600 mvn -q -B dependency:copy -Dartifact="io.zonky.test.postgres:embedded-postgres-binaries-linux-$arch:$release" -DoutputDirectory=. &&
         python3 -m zipfile -e ./*.jar . && tar xJf ./*.txz && rm -f ./*.jar ./*.txz && chmod -R a+rX .
-) >"$dir/fetch.log" 2>&1 || skip "PostgreSQL $release could not be fetched: $(tail -1 "$dir/fetch.log")"
-touch "$dir/complete"
+}
+
+fetch_once "$dir" "PostgreSQL $release" fetch
 echo "$dir/bin"
