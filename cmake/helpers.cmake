@@ -21,6 +21,15 @@ function(cn_library name)
   target_link_libraries(${name} PUBLIC ${A_PUBLIC} PRIVATE cn_warnings ${A_PRIVATE})
 endfunction()
 
+# cn_pkgconfig(TEMPLATE.pc.in): configured and installed for developers; @pc_to_prefix@ leads from where it lies to the prefix.
+function(cn_pkgconfig template)
+  file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+  string(REGEX REPLACE "/$" "" pc_to_prefix "${pc_to_prefix}")
+  get_filename_component(name ${template} NAME_WLE)
+  configure_file(${template} ${name} @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
+endfunction()
+
 # cn_plugin(NAME SOURCES … [LIBS …]): NAME.so, one exported symbol, plus NAME_objects (OBJECT) for tests that link it statically.
 function(cn_plugin name)
   cmake_parse_arguments(A "" "" "SOURCES;LIBS" ${ARGN})

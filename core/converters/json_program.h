@@ -6,8 +6,8 @@
 //   cells ── json_render ─────► bytes                             ├ ,"after":  ► node 1
 //                                                                 └ ,"op":     ► string
 //
-// A program knows its blob byte by byte. Structs that several records of a batch share (a source block) are rendered once and copied. Values are checked against it: a cell of another type than its
-// node says is an error and never misread. One thread at a time.
+// A program knows its blob byte by byte. Values are checked against it: a cell of another type than its node says is an error and never
+// misread. Structs that several records of a batch share (a source block) are rendered once and copied. One thread at a time.
 #ifndef CONVERTERS_JSON_PROGRAM_H
 #define CONVERTERS_JSON_PROGRAM_H
 

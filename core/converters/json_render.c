@@ -161,8 +161,9 @@ static int render_map(struct render *r, const struct json_node *n, const struct 
     return object ? PUT(r, "}") : PUT(r, "]");
 }
 
-// Cells that come again in one batch are copied from what they were last time.
-static int render_shared(struct render *r, const struct json_node *n, const struct cn_cell *c) {
+// Cells that come again in one batch are copied from what they were last time; the root's never do.
+static int render_any_struct(struct render *r, const struct json_node *n, const struct cn_cell *c) {
+    if (!r->batch || r->depth == 1) return render_struct(r, n, c);
     struct json_memo *m = &r->p->memos[n - r->p->nodes];
     bool again = m->batch == r->batch && m->at == c->u.at;
     if (again && m->text.n) return out_put(r->out, m->text.p, m->text.n) ? 0 : full(r);
@@ -177,8 +178,7 @@ static int render_shared(struct render *r, const struct json_node *n, const stru
 
 static int render_nested(struct render *r, const struct json_node *n, const struct cn_cell *c) {
     if (enter(r) != 0) return -1;
-    bool shared = n->type == CN_STRUCT && r->batch && r->depth > 1;
-    int rc = shared ? render_shared(r, n, c) : n->type == CN_STRUCT ? render_struct(r, n, c) : n->type == CN_ARRAY ? render_array(r, n, c) : render_map(r, n, c);
+    int rc = n->type == CN_STRUCT ? render_any_struct(r, n, c) : n->type == CN_ARRAY ? render_array(r, n, c) : render_map(r, n, c);
     r->depth--;
     return rc;
 }

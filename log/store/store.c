@@ -216,9 +216,10 @@ void store_report(struct store *s, struct recovery_report *ret) {
 
 void store_report_aborted(struct store *s, uint32_t transactions) {
     if (!transactions) return;
-    pthread_mutex_lock(&s->state);
-    s->report.transactions_aborted += transactions;
-    pthread_mutex_unlock(&s->state);
+    {
+        LOCK_SCOPE(&s->state);
+        s->report.transactions_aborted += transactions;
+    }
     store_event(s, STORE_EVENT_INFO, "%u transactions that were open are aborted", transactions);
 }
 
