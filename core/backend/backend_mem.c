@@ -4,56 +4,9 @@
 //   producer: open records ── commit ──► queue of commits ── step ──► applied, done(NULL)
 //                                          │ retriable failure: it and all behind it are held until retry
 //                                          └ other failure, fenced: the producer is finished
-#include "backend/backend_mem.h"
-
 #include <stdio.h>
 
-#include <errno.h>
-#include <poll.h>
-#include <unistd.h>
-
-#include "backend/subscription.h"
-#include "base/map.h"
-#include "base/mem.h"
-#include "base/thread.h"
-
-struct mem_partition {
-    struct consumed **records; // by offset; kept until the topic's memory goes
-    size_t n, cap;
-    int64_t start;
-};
-struct mem_topic {
-    char *name;
-    struct mem_partition *partitions;
-    int32_t n;
-    int64_t max_bytes;
-    bool max_set;
-    bool deleted;
-    struct mem_topic *next_dead; // records of deleted topics may still be looked at
-};
-struct mem_offset {
-    char *topic;
-    int32_t partition;
-    int64_t offset;
-};
-struct mem {
-    struct backend base;
-    pthread_mutex_t mutex;
-    struct map topics, groups, maps; // name → mem_topic | map "topic/partition" → mem_offset | map key → mem_text
-    struct map producers;            // id → the newest producer's epoch
-    struct mem_topic *dead;
-    struct mem_consumer *consumers;
-    struct mem_producer *all_producers;
-    bool held;
-    enum err_code fail_code;
-    unsigned fail_times;
-    size_t commits;
-    uint64_t epochs;
-    void (*lost)(void *, const char *, const char *, int32_t, int64_t, int64_t);
-    void *lost_arg;
-};
-
-static struct mem *mem_of(struct backend *b) { return container_of(b, struct mem, base); }
+#include "mem_int.h"
 
 // ── text pairs: positions and maps ──
 
@@ -61,7 +14,7 @@ static char *position_key(const char *connector, struct str partition) {
     return xasprintf("[\"%s\",%.*s]", connector, STR_FMT(partition));
 }
 
-static struct map *map_named(struct map *in, const char *name) {
+struct map *mem_map_named(struct map *in, const char *name) {
     struct map *m = map_get(in, str_of(name));
     if (m) return m;
     m = xcalloc(1, sizeof(*m));
@@ -115,24 +68,6 @@ static void topic_free(struct mem_topic *t) {
     free(t->name);
     free(t);
 }
-
-struct mem_consumer {
-    struct mem *mem;
-    struct mem_consumer *next;
-    struct subscription want;
-    struct consumer_options options;
-    char *group;
-    struct mem_cursor {
-        struct mem_topic *topic;
-        int32_t partition;
-        int64_t at;
-        bool paused;
-    } *cursors;
-    size_t n, cap, turn;
-    struct consumed *out;
-    size_t out_n, out_cap;
-    int wake;
-};
 
 static void wake_consumers(struct mem *m) {
     for (struct mem_consumer *c = m->consumers; c; c = c->next) wake_signal(c->wake);
@@ -230,7 +165,7 @@ static int mem_topics(struct backend *b, int (*each)(void *, const struct topic_
     return 0;
 }
 
-static struct mem_partition *partition_at(struct mem *m, const char *topic, int32_t partition, struct err *err) {
+struct mem_partition *mem_partition_at(struct mem *m, const char *topic, int32_t partition, struct err *err) {
     struct mem_topic *t = topic_named(m, str_of(topic));
     if (t && partition >= 0 && partition < t->n) return &t->partitions[partition];
     err_set(err, ERR_NOT_FOUND, "partition %s-%d: does not exist", topic, partition);
@@ -240,7 +175,7 @@ static struct mem_partition *partition_at(struct mem *m, const char *topic, int3
 static int mem_partition_info(struct backend *b, const char *topic, int32_t partition, struct partition_info *ret, struct err *err) {
     struct mem *m = mem_of(b);
     LOCK_SCOPE(&m->mutex);
-    const struct mem_partition *p = partition_at(m, topic, partition, err);
+    const struct mem_partition *p = mem_partition_at(m, topic, partition, err);
     if (!p) return -1;
     *ret = (struct partition_info){.log_start = p->start, .high_watermark = (int64_t)p->n, .last_stable = (int64_t)p->n};
     return 0;
@@ -249,7 +184,7 @@ static int mem_partition_info(struct backend *b, const char *topic, int32_t part
 static int mem_delete_records(struct backend *b, const char *topic, int32_t partition, int64_t before, int64_t *ret_log_start, struct err *err) {
     struct mem *m = mem_of(b);
     LOCK_SCOPE(&m->mutex);
-    struct mem_partition *p = partition_at(m, topic, partition, err);
+    struct mem_partition *p = mem_partition_at(m, topic, partition, err);
     if (!p) return -1;
     if (before > (int64_t)p->n) return err_set(err, ERR_OUT_OF_RANGE, "partition %s-%d ends at %zu", topic, partition, p->n);
     if (before < 0) before = (int64_t)p->n;
@@ -359,14 +294,14 @@ static void apply(struct mem *m, struct mem_commit *c) {
         VEC_PUSH(p->records, p->n, p->cap, c->records[i]);
     }
     c->n = 0; // the topics have them now
-    struct map *positions = map_named(&m->maps, "connect-offsets");
+    struct map *positions = mem_map_named(&m->maps, "connect-offsets");
     for (size_t i = 0; i < c->position_count; i++) {
         _cleanup_free_ char *key = position_key(c->connector, str_of(c->positions[i].partition));
         put_text(positions, str_of(key), str_of(c->positions[i].offset));
     }
     for (size_t i = 0; i < c->offset_count; i++) {
         struct backend_offset o = {c->offsets[i].topic, c->offsets[i].partition, c->offsets[i].offset};
-        put_offset(map_named(&m->groups, c->group), &o);
+        put_offset(mem_map_named(&m->groups, c->group), &o);
     }
     m->commits++;
     wake_consumers(m);
@@ -492,7 +427,7 @@ static void mem_producer_close(struct producer *producer) {
 // Calls each(key, text) on a sorted copy, without the lock.
 static int each_text(struct mem *m, const char *map, int (*each)(void *arg, struct str key, struct str value), void *arg) {
     pthread_mutex_lock(&m->mutex);
-    struct map *from = map_named(&m->maps, map);
+    struct map *from = mem_map_named(&m->maps, map);
     struct map_entry **sorted = map_sorted(from);
     size_t n = from->n;
     struct mem_text **copy = xcalloc(2 * n + 1, sizeof(*copy));
@@ -538,7 +473,7 @@ static int mem_offsets(struct backend *b, const char *group, int (*each)(void *,
     (void)err;
     struct mem *m = mem_of(b);
     pthread_mutex_lock(&m->mutex);
-    struct map *from = map_named(&m->groups, group);
+    struct map *from = mem_map_named(&m->groups, group);
     struct map_entry **sorted = map_sorted(from);
     size_t n = from->n;
     struct backend_offset *copy = xcalloc(n ? n : 1, sizeof(*copy));
@@ -561,7 +496,7 @@ static int mem_offsets_set(struct backend *b, const char *group, const struct ba
     (void)err;
     struct mem *m = mem_of(b);
     LOCK_SCOPE(&m->mutex);
-    for (size_t i = 0; i < n; i++) put_offset(map_named(&m->groups, group), &offsets[i]);
+    for (size_t i = 0; i < n; i++) put_offset(mem_map_named(&m->groups, group), &offsets[i]);
     return 0;
 }
 
@@ -571,179 +506,12 @@ static int mem_positions_set(struct backend *b, const char *connector, const str
     LOCK_SCOPE(&m->mutex);
     for (size_t i = 0; i < n; i++) {
         _cleanup_free_ char *key = position_key(connector, positions[i].partition);
-        put_text(map_named(&m->maps, "connect-offsets"), str_of(key), positions[i].offset);
+        put_text(mem_map_named(&m->maps, "connect-offsets"), str_of(key), positions[i].offset);
     }
     return 0;
 }
 
-// ── consuming ──
-
-static struct mem_consumer *consumer_of(struct consumer *c) { return (struct mem_consumer *)(void *)c; }
-
-static int mem_consumer_open(struct backend *b, const struct consumer_options *o, struct consumer **ret, struct err *err) {
-    struct mem *m = mem_of(b);
-    struct mem_consumer *c = xcalloc(1, sizeof(*c));
-    *c = (struct mem_consumer){.mem = m, .options = *o, .group = o->group ? xstrdup(o->group) : NULL, .wake = -1};
-    if (subscription_init(&c->want, o, err) != 0 || (c->wake = wake_open(err)) < 0) {
-        subscription_done(&c->want);
-        free(c->group);
-        free(c);
-        return -1;
-    }
-    LOCK_SCOPE(&m->mutex);
-    c->next = m->consumers;
-    m->consumers = c;
-    *ret = (struct consumer *)(void *)c;
-    return 0;
-}
-
-static void mem_consumer_close(struct consumer *consumer) {
-    struct mem_consumer *c = consumer_of(consumer);
-    {
-        LOCK_SCOPE(&c->mem->mutex);
-        struct mem_consumer **at = &c->mem->consumers;
-        while (*at != c) at = &(*at)->next;
-        *at = c->next;
-    }
-    subscription_done(&c->want);
-    close(c->wake);
-    free(c->cursors);
-    free(c->out);
-    free(c->group);
-    free(c);
-}
-
-static struct mem_cursor *cursor_find(struct mem_consumer *c, const char *topic, int32_t partition) {
-    for (size_t i = 0; i < c->n; i++)
-        if (c->cursors[i].partition == partition && strcmp(c->cursors[i].topic->name, topic) == 0) return &c->cursors[i];
-    return NULL;
-}
-
-static int64_t start_of(struct mem_consumer *c, struct mem_topic *t, int32_t partition) {
-    _cleanup_free_ char *key = xasprintf("%s/%d", t->name, partition);
-    const struct mem_offset *o = c->group ? map_get(map_named(&c->mem->groups, c->group), str_of(key)) : NULL;
-    if (o) return o->offset;
-    return c->options.from_beginning ? t->partitions[partition].start : (int64_t)t->partitions[partition].n;
-}
-
-// Finds one change of the assignment, under the lock: 1 a new cursor (appended), -1 one whose topic is gone (moved last).
-static int next_change(struct mem_consumer *c) {
-    for (size_t i = 0; i < c->n; i++)
-        if (c->cursors[i].topic->deleted) {
-            struct mem_cursor gone = c->cursors[i];
-            c->cursors[i] = c->cursors[c->n - 1];
-            c->cursors[c->n - 1] = gone;
-            return -1;
-        }
-    size_t at = 0;
-    for (struct map_entry *e; (e = map_next(&c->mem->topics, &at));) {
-        struct mem_topic *t = e->value;
-        if (!subscription_has_topic(&c->want, t->name)) continue;
-        for (int32_t p = 0; p < t->n; p++) {
-            if (!subscription_has_partition(&c->want, t->name, p) || cursor_find(c, t->name, p)) continue;
-            VEC_PUSH(c->cursors, c->n, c->cap, ((struct mem_cursor){t, p, start_of(c, t, p), false}));
-            return 1;
-        }
-    }
-    return 0;
-}
-
-// 1 when something changed and was told, 0, or -1.
-static int update_assignment(struct mem_consumer *c, struct err *err) {
-    int changed = 0;
-    for (;;) {
-        pthread_mutex_lock(&c->mem->mutex);
-        int change = next_change(c);
-        pthread_mutex_unlock(&c->mem->mutex);
-        if (!change) return changed;
-        changed = 1;
-        struct mem_cursor *cursor = &c->cursors[c->n - 1];
-        if (change < 0) {
-            c->n--;
-            if (c->options.revoked) c->options.revoked(c->options.arg, cursor->topic->name, cursor->partition);
-        } else if (c->options.assigned &&
-                   c->options.assigned(c->options.arg, cursor->topic->name, cursor->partition, &cursor->at, err) != 0) {
-            return -1;
-        }
-    }
-}
-
-static size_t gather(struct mem_consumer *c, size_t max_bytes) {
-    LOCK_SCOPE(&c->mem->mutex);
-    size_t bytes = 0;
-    c->out_n = 0;
-    for (size_t k = 0; k < c->n && bytes < max_bytes; k++) {
-        struct mem_cursor *cursor = &c->cursors[(c->turn + k) % c->n];
-        struct mem_partition *p = &cursor->topic->partitions[cursor->partition];
-        if (cursor->paused) continue;
-        if (cursor->at < p->start || cursor->at > (int64_t)p->n) cursor->at = p->start;
-        for (; cursor->at < (int64_t)p->n && bytes < max_bytes; cursor->at++) {
-            const struct consumed *r = p->records[cursor->at];
-            VEC_PUSH(c->out, c->out_n, c->out_cap, *r);
-            bytes += r->key.n + r->value.n + 64;
-        }
-    }
-    c->turn++;
-    return c->out_n;
-}
-
-static int mem_poll(struct consumer *consumer, size_t max_bytes, int64_t timeout_ms, const struct consumed **ret, struct err *err) {
-    struct mem_consumer *c = consumer_of(consumer);
-    int changed = update_assignment(c, err);
-    if (changed) return changed < 0 ? -1 : 0;
-    size_t n = gather(c, max_bytes);
-    if (!n) {
-        struct pollfd fd = {.fd = c->wake, .events = POLLIN};
-        poll(&fd, 1, (int)timeout_ms);
-        wake_drain(c->wake);
-        if ((changed = update_assignment(c, err))) return changed < 0 ? -1 : 0;
-        n = gather(c, max_bytes);
-    }
-    *ret = c->out;
-    return (int)n;
-}
-
-static int mem_wake_fd(struct consumer *c) { return consumer_of(c)->wake; }
-
-static int mem_seek(struct consumer *consumer, const char *topic, int32_t partition, int64_t offset, struct err *err) {
-    struct mem_cursor *cursor = cursor_find(consumer_of(consumer), topic, partition);
-    if (!cursor) return err_set(err, ERR_NOT_FOUND, "partition %s-%d: not assigned", topic, partition);
-    cursor->at = offset;
-    return 0;
-}
-
-static void mem_pause(struct consumer *consumer, const char *topic, int32_t partition, bool paused) {
-    struct mem_cursor *cursor = cursor_find(consumer_of(consumer), topic, partition);
-    if (cursor) cursor->paused = paused;
-}
-
-static int mem_assignment(struct consumer *consumer, int (*each)(void *, const char *, int32_t, int64_t, int64_t), void *arg) {
-    struct mem_consumer *c = consumer_of(consumer);
-    for (size_t i = 0; i < c->n; i++) {
-        pthread_mutex_lock(&c->mem->mutex);
-        int64_t end = (int64_t)c->cursors[i].topic->partitions[c->cursors[i].partition].n;
-        pthread_mutex_unlock(&c->mem->mutex);
-        int r = each(arg, c->cursors[i].topic->name, c->cursors[i].partition, c->cursors[i].at, end);
-        if (r) return r;
-    }
-    return 0;
-}
-
-static int mem_fetch(struct backend *b, const char *topic, int32_t partition, int64_t offset,
-                     void (*each)(void *, const struct consumed *), void *arg, struct err *err) {
-    struct mem *m = mem_of(b);
-    struct consumed found;
-    {
-        LOCK_SCOPE(&m->mutex);
-        const struct mem_partition *p = partition_at(m, topic, partition, err);
-        if (!p) return -1;
-        if (offset < p->start || offset >= (int64_t)p->n)
-            return err_set(err, ERR_NOT_FOUND, "record %s-%d@%lld: not in the log", topic, partition, (long long)offset);
-        found = *p->records[offset];
-    }
-    each(arg, &found);
-    return 0;
-}
+// ── what retention takes ──
 
 static void mem_on_lost(struct backend *b, void (*lost)(void *, const char *, const char *, int32_t, int64_t, int64_t), void *arg) {
     mem_of(b)->lost = lost;
@@ -761,7 +529,7 @@ static int mem_map_put(struct backend *b, const char *topic, const struct backen
     (void)err;
     struct mem *m = mem_of(b);
     LOCK_SCOPE(&m->mutex);
-    for (size_t i = 0; i < n; i++) put_text(map_named(&m->maps, topic), entries[i].partition, entries[i].offset);
+    for (size_t i = 0; i < n; i++) put_text(mem_map_named(&m->maps, topic), entries[i].partition, entries[i].offset);
     return 0;
 }
 
@@ -865,7 +633,7 @@ void backend_mem_expire(struct backend *b, const char *topic, int32_t partition,
     struct mem *m = mem_of(b);
     _cleanup_free_ char *key = xasprintf("%s/%d", topic, partition);
     pthread_mutex_lock(&m->mutex);
-    struct mem_partition *p = partition_at(m, topic, partition, NULL);
+    struct mem_partition *p = mem_partition_at(m, topic, partition, NULL);
     int64_t start = p->start;
     p->start = before;
     struct map_entry **groups = map_sorted(&m->groups);
