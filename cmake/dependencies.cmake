@@ -1,4 +1,4 @@
-# The libraries, by pkg-config. Debian 12 has all of them; scripts/deps installs them.
+# The libraries, by pkg-config. Debian 12 has all of them; scripts/lib/common.sh names the packages.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 foreach(dep zstd:libzstd lz4:liblz4 zlib:zlib snappy:snappy yaml:yaml-0.1 jansson:jansson pq:libpq curl:libcurl pcre2:libpcre2-8 systemd:libsystemd crypto:libcrypto cmocka:cmocka)

@@ -13,6 +13,8 @@ from race import ROUNDS, race, rss_mb, timed
 from daemon import Daemon, Postgres, Scratch, free_port, wait_until
 
 ROWS = int(os.environ.get('ROWS', '500000'))
+FILLERS = {'x': "repeat('x', 84)", 'random': "substr(md5(i::text) || md5((i * 7)::text) || md5((i * 13)::text), 1, 84)"}
+FILLER = FILLERS[os.environ.get('FILLER', 'x')]  # how well rows compress
 PIPELINE = '''pipeline: bench
 sources:
   db:
@@ -40,7 +42,7 @@ sinks:
 
 def make_table(pg):
     pg.sql("create table acct (aid int primary key, bid int, abalance int, filler text)")
-    pg.sql("insert into acct select i, i %% 10, 0, repeat('x', 84) from generate_series(1, %d) i" % ROWS)
+    pg.sql("insert into acct select i, i %% 10, 0, %s from generate_series(1, %d) i" % (FILLER, ROWS))
     pg.sql('vacuum analyze acct')
     pg.sql('checkpoint')
 
