@@ -78,7 +78,7 @@ static int64_t until_next(const struct sink *s) {
 static int read_failed(const struct sink *s, const struct err *err, struct failure *f) {
     bool damaged = err->code == ERR_CORRUPT;
     failure_err(f, err, damaged ? CN_FAIL_LOST_DATA : CN_FAIL_BUG);
-    if (damaged)
+    if (damaged && !err->hint[0]) // a batch; a partition that is stopped says itself how to go on
         snprintf(f->hint, sizeof(f->hint), "the disk damaged it; `connectd log-dump` on the file shows what is whole. To go on behind it: connectd stop %s, "
                  "connectd offsets set %s TOPIC/PARTITION=OFFSET, connectd resume %s", s->run->name, s->run->name, s->run->name);
     return failure_wrap(f, "read the log");

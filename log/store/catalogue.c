@@ -38,12 +38,13 @@ static void put_producers(struct buf *out, const struct partition *p) {
 
 static void put_partition(struct buf *out, const struct partition *p) {
     edit_put(out, &(struct edit){.kind = EDIT_PARTITION, .topic = p->topic->id, .index = (uint32_t)p->index, .partition = p->id,
-                                 .first = p->log_start, .end = p->hw, .epoch = p->epoch, .text = str_of(p->failed ? p->failed : "")});
+                                 .first = p->log_start, .end = p->hw, .epoch = p->epoch, .text = str_of(p->failed && p->damaged < 0 ? p->failed : "")});
     for (uint32_t i = 0; i < p->epoch_count; i++)
         edit_put(out, &(struct edit){.kind = EDIT_EPOCH, .partition = p->id, .epoch = p->epochs[i].epoch, .first = p->epochs[i].first});
     for (size_t i = 0; i < p->seg_count; i++) put_segment(out, p, p->segs[i]);
     if (p->seg_count && partition_active(p)->aborts)
         edit_put(out, &(struct edit){.kind = EDIT_ABORTS, .partition = p->id, .count = partition_active(p)->aborts});
+    if (p->damaged >= 0) edit_put(out, &(struct edit){.kind = EDIT_DAMAGED, .partition = p->id, .base = p->damaged, .text = str_of(p->failed)});
     put_producers(out, p);
 }
 

@@ -174,16 +174,10 @@ static int take_room(struct group *g, const struct commit *c, struct partition *
     return reserve(s, seg, p->tail.size + n, floor_for(s, c), err);
 }
 
-static int check_partition(const struct partition *p, struct err *err) {
-    if (p->gone) return err_set(err, ERR_NOT_FOUND, "topic %s was deleted", p->topic->name);
-    if (p->failed) return err_set(err, ERR_CORRUPT, "%s-%" PRId32 " is stopped: %s", p->topic->name, p->index, p->failed);
-    return 0;
-}
-
 static int take_all_room(struct group *g, const struct commit *c, struct err *err) {
     if (!c->internal_only && budget_check(g->s, err)) return -1;
     for (size_t i = 0; i < c->n; i++)
-        if (check_partition(c->appends[i].p, err)) return -1;
+        if (partition_serves(c->appends[i].p, err)) return -1;
     for (size_t i = 0; i < c->n; i++) {
         touch(g, c->appends[i].p);
         c->appends[i].p->tail.commit_bytes = 0;

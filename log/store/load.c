@@ -103,12 +103,19 @@ static int load_aborts(struct partition *p, const struct edit *e, struct err *er
     return 0;
 }
 
+static int load_damaged(struct partition *p, const struct edit *e) {
+    p->damaged = e->base;
+    p->failed = str_dup(e->text);
+    return 0;
+}
+
 static int load_of_partition(struct loader *l, struct partition *p, const struct edit *e, struct err *err) {
     switch (e->kind) {
     case EDIT_SEGMENT: return load_segment(p, e, err);
     case EDIT_EPOCH: partition_set_epoch(p, e->epoch, e->first); return 0;
     case EDIT_PRODUCERS: return load_producers(l, p, e, err);
     case EDIT_ABORTS: return load_aborts(p, e, err);
+    case EDIT_DAMAGED: return p->failed ? contradiction(e, "it is stopped already", err) : load_damaged(p, e);
     case EDIT_ROLL: return load_roll(p, e, err);
     case EDIT_LOG_START: catalogue_log_start(p, e->first); return 0;
     case EDIT_DROP: catalogue_drop(l->s, p, e->base); return 0;

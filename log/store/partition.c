@@ -26,20 +26,24 @@ void partition_offsets(struct partition *p, struct partition_offsets *ret) {
     };
 }
 
-static int stopped(const struct partition *p, struct err *err) {
-    err_set(err, ERR_CORRUPT, "%s-%" PRId32 ": %s", p->topic->name, p->index, p->failed);
-    return err_hint(err, "its bytes are kept as they are; restore its folder from a copy, or delete the topic");
+int partition_serves(const struct partition *p, struct err *err) {
+    if (p->gone) return err_set(err, ERR_NOT_FOUND, "topic %s was deleted", p->topic->name);
+    if (!p->failed) return 0;
+    err_set(err, ERR_CORRUPT, "%s-%" PRId32 " is stopped: %s", p->topic->name, p->index, p->failed);
+    return p->damaged < 0 ? err_hint(err, "its bytes are kept as they are; restore the data folder from a copy, or delete the topic")
+                          : err_hint(err, "its bytes are kept as they are; while connectd is stopped put the file back from a copy, or delete the topic");
 }
 
 int partition_health(struct partition *p, struct err *err) {
     LOCK_SCOPE(&p->lock);
-    if (p->gone) return err_set(err, ERR_NOT_FOUND, "topic %s was deleted", p->topic->name);
-    return p->failed ? stopped(p, err) : 0;
+    return partition_serves(p, err);
 }
 
-void partition_fail(struct partition *p, const char *why) {
+void partition_fail(struct partition *p, const char *why, int64_t damaged) {
     LOCK_SCOPE(&p->lock);
-    if (!p->failed) p->failed = xstrdup(why);
+    if (p->failed) return;
+    p->damaged = damaged;
+    p->failed = xstrdup(why);
 }
 
 int64_t partition_stable(const struct partition *p, int64_t end) {

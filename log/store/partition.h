@@ -58,6 +58,7 @@ struct partition {
     int64_t next_horizon;             // when a tombstone may go, -1 none known
     bool gone;                        // the topic was deleted
     _Atomic(char *) failed;           // why it is stopped, or NULL; set once, by anybody, under the lock
+    int64_t damaged;                  // base of the closed segment that it is stopped for, -1 none
     struct pending_abort *aborts;     // durable, but not yet in a .txnindex file
     size_t abort_count, abort_cap;
     struct tail tail;                 // the flusher's
@@ -93,7 +94,9 @@ void partition_folder(const struct partition *p, char out[SEGMENT_PATH]);
 void partition_push_segment(struct partition *p, struct segment *g);
 // Index of the segment that contains `offset` or is the next to, given offset ≥ the first base; the first one below that.
 size_t partition_find_segment(const struct partition *p, int64_t offset);
-void partition_fail(struct partition *p, const char *why); // stops it (first reason wins); takes the lock
+void partition_fail(struct partition *p, const char *why, int64_t damaged); // stops it (first reason wins), for a closed segment or -1; takes the lock
+// 0 while it serves; NOT_FOUND: deleted; CORRUPT: why it is stopped, and how to go on. The flusher, or with the lock.
+int partition_serves(const struct partition *p, struct err *err) MUST_USE;
 void partition_set_epoch(struct partition *p, int32_t epoch, int64_t first);
 // LSO as of the framed state.
 int64_t partition_stable(const struct partition *p, int64_t end);

@@ -26,12 +26,6 @@ static void view_done(struct view *v) {
     v->seg = NULL;
 }
 
-static int check_serving(const struct partition *p, struct err *err) {
-    if (p->gone) return err_set(err, ERR_NOT_FOUND, "topic %s was deleted", p->topic->name);
-    if (p->failed) return err_set(err, ERR_CORRUPT, "%s-%" PRId32 " is stopped: %s", p->topic->name, p->index, p->failed);
-    return 0;
-}
-
 // With the lock.
 static int view_open(struct view *v, size_t at, struct err *err) {
     struct segment *seg = v->p->segs[at];
@@ -48,7 +42,7 @@ static bool view_next(struct view *v, struct err *err, int *ret_failed) {
     int64_t base = v->seg->base;
     view_done(v);
     LOCK_SCOPE(&v->p->lock);
-    *ret_failed = check_serving(v->p, err);
+    *ret_failed = partition_serves(v->p, err);
     size_t at = partition_find_segment(v->p, base);
     if (v->p->segs[at]->base <= base) at++;
     if (*ret_failed || at >= v->p->seg_count || v->p->segs[at]->base >= v->end) return false;
@@ -59,8 +53,8 @@ static bool view_next(struct view *v, struct err *err, int *ret_failed) {
 // ── finding ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static int damaged(const struct view *v, uint64_t position, const char *what, struct err *err) {
-    err_set(err, ERR_CORRUPT, "%s-%" PRId32 "/%020" PRId64 ".log at byte %" PRIu64 ": %s", v->p->topic->name, v->p->index, v->seg->base, position, what);
-    return err_hint(err, "a record below the durable end is damaged on disk");
+    return err_set(err, ERR_CORRUPT, "%s-%" PRId32 "/%020" PRId64 ".log at byte %" PRIu64 ": %s", v->p->topic->name, v->p->index, v->seg->base, position,
+                   what);
 }
 
 // A whole header at `position`, of a batch that lies within the durable bytes.
@@ -186,7 +180,7 @@ static int read_view(const struct view *v, uint64_t position, size_t max, struct
 static int begin(struct view *v, const struct read_request *q, struct read_result *r, uint64_t *ret_position, bool *ret_hinted, struct err *err) {
     struct partition *p = v->p;
     LOCK_SCOPE(&p->lock);
-    if (check_serving(p, err)) return -1;
+    if (partition_serves(p, err)) return -1;
     *r = (struct read_result){.high_watermark = p->hw, .last_stable = p->lso, .log_start = p->log_start, .next = q->from};
     if (q->from < p->log_start || q->from > p->hw) {
         return err_set(err, ERR_OUT_OF_RANGE, "%s-%" PRId32 ": offset %" PRId64 " is not within %" PRId64 " and %" PRId64, p->topic->name, p->index, q->from,
@@ -246,7 +240,7 @@ static int collect(struct store *s, struct partition *p, struct segment *seg, in
 static int collect_all(struct partition *p, int64_t from, int64_t to, struct buf *ends, struct err *err) {
     bool complete = false;
     LOCK_SCOPE(&p->lock);
-    if (check_serving(p, err)) return -1;
+    if (partition_serves(p, err)) return -1;
     for (size_t i = partition_find_segment(p, from); i < p->seg_count && !complete; i++)
         if (collect(p->topic->store, p, p->segs[i], from, to, ends, &complete, err)) return -1;
     for (size_t i = 0; i < p->abort_count; i++) {
@@ -359,7 +353,7 @@ int partition_offset_for_time(struct partition *p, int64_t ts, int64_t *ret_offs
     struct time_search t = {.ts = ts, .offset = -1, .found_ts = -1};
     struct view v = {.s = p->topic->store, .p = p};
     pthread_mutex_lock(&p->lock);
-    int failed = check_serving(p, err);
+    int failed = partition_serves(p, err);
     struct segment *g = failed ? NULL : segment_for_time(p, ts);
     int64_t log_start = p->log_start;
     if (g) v.seg = segment_ref(g);

@@ -6,6 +6,7 @@
 
 #include "checkpointer.h"
 #include "meta.h"
+#include "verify.h"
 
 // ── the slot ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -175,6 +176,11 @@ static int recover_one(struct recovery *r, struct partition *p, struct err *err)
     return recover_partition(r, p, err);
 }
 
+static int look_again(struct recovery *r, struct partition *p, struct err *err) {
+    verify_damaged(r->s, p);
+    return 0;
+}
+
 static int count_one(struct recovery *r, struct partition *p, struct err *err) {
     r->report->partitions++;
     if (p->failed) r->report->partitions_failed++;
@@ -208,7 +214,7 @@ static int recover_all(struct recovery *r, struct err *err) {
     s->captured_at = r->at.position;
     atomic_store(&s->journal->tail, r->at.position);
     r->report->was_clean = clean && !r->report->frames;
-    if (each_partition(r, count_one, err)) return -1;
+    if (each_partition(r, look_again, err) || each_partition(r, count_one, err)) return -1;
     bool left_over = s->catalogue.graves != NULL; // folders of deleted topics that could not be removed
     if ((!r->report->was_clean || left_over) && mend(r, err)) return -1;
     r->report->partitions_failed = r->report->partitions = 0;

@@ -27,7 +27,7 @@ static void stop_partition(struct mend *m, const char *fmt, ...) {
     va_start(ap, fmt);
     buf_vprintf(&text, fmt, ap);
     va_end(ap);
-    partition_fail(m->p, buf_cstr(&text));
+    partition_fail(m->p, buf_cstr(&text), -1);
     store_event(m->s, STORE_EVENT_WARN, "%s-%" PRId32 " is stopped: %s", m->p->topic->name, m->p->index, buf_cstr(&text));
     buf_done(&text);
 }

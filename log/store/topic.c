@@ -62,6 +62,7 @@ struct partition *partition_new(struct topic *t, uint32_t id, int32_t index) {
     p->id = id;
     p->index = index;
     p->next_horizon = -1;
+    p->damaged = -1;
     pthread_mutex_init(&p->lock, NULL);
     return p;
 }

@@ -45,9 +45,10 @@ static int check_bytes(struct store *s, const char *path, uint64_t size, uint32_
 
 static bool is_damage(const struct err *err) { return err->code == ERR_CORRUPT || err->code == ERR_NOT_FOUND; }
 
-void partition_damaged(struct store *s, struct partition *p, const char *why) {
+// The first reason wins. Never blocks on the flusher.
+static void stop_for(struct store *s, struct partition *p, int64_t base, const char *why) {
     bool first = !p->failed;
-    partition_fail(p, why);
+    partition_fail(p, why, base);
     if (!first) return;
     store_event(s, STORE_EVENT_WARN, "%s-%" PRId32 " is stopped: %s", p->topic->name, p->index, why);
     checkpointer_hurry(s); // the next checkpoint keeps the reason
@@ -66,9 +67,21 @@ bool segment_is_damaged(struct store *s, struct partition *p, struct segment *g)
     if (!check_bytes(s, path, size, crc, &why) || !is_damage(&why) || p->gone || atomic_load(&g->dropped)) return false;
     struct buf text = {0};
     buf_printf(&text, "%s: %s", path, why.msg);
-    partition_damaged(s, p, buf_cstr(&text));
+    stop_for(s, p, g->base, buf_cstr(&text));
     buf_done(&text);
     return true;
+}
+
+void verify_damaged(struct store *s, struct partition *p) {
+    char path[SEGMENT_PATH];
+    struct err why;
+    const struct segment *g = p->damaged < 0 ? NULL : p->segs[partition_find_segment(p, p->damaged)];
+    if (!g) return;
+    segment_path(p, g->base, ".log", path);
+    if (g->base == p->damaged && check_bytes(s, path, g->size, g->crc, &why)) return;
+    store_event(s, STORE_EVENT_INFO, "%s-%" PRId32 " serves again: %s is whole", p->topic->name, p->index, path);
+    free(atomic_exchange(&p->failed, NULL));
+    p->damaged = -1;
 }
 
 // The sealed segment at or after `base`, with a reference.

@@ -5,8 +5,8 @@
 
 #include "store_int.h"
 
-// Stops the partition for damage (the first reason wins), says so, and wakes who waits for its records. Never blocks on the flusher.
-void partition_damaged(struct store *s, struct partition *p, const char *why);
+// At the start: looks again at the segment that the partition is stopped for. It serves again when the segment is whole, or gone.
+void verify_damaged(struct store *s, struct partition *p);
 // Reads the segment's durable bytes. True when they are not what was written, and the partition is stopped for it.
 bool segment_is_damaged(struct store *s, struct partition *p, struct segment *g);
 

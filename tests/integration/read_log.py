@@ -3,7 +3,7 @@
 """read_log.py DATA.DIR   every durable record of a log at rest, as JSON lines: written from docs/on-disk.md alone, with no code of ours."""
 import gzip, io, json, os, struct, sys  # noqa: E401
 
-FIELDS = {1: 'IIQ', 2: 'IUTT', 3: 'IIIqqiT', 4: 'IqIQIqqB', 5: 'Iiq', 6: 'IT', 7: 'IUTI', 8: 'II', 32: 'IUTTII', 33: 'I', 34: 'IIII', 35: 'IT',
+FIELDS = {1: 'IIQ', 2: 'IUTT', 3: 'IIIqqiT', 4: 'IqIQIqqB', 5: 'Iiq', 6: 'IT', 7: 'IUTI', 8: 'II', 9: 'IqT', 32: 'IUTTII', 33: 'I', 34: 'IIII', 35: 'IT',
           36: 'IqQIq', 37: 'IqIQQqqIIqB', 38: 'Iq', 39: 'Iq', 40: 'IqIqIQIq', 41: 'Q'}  # of our records, by kind; T a text, U a uuid
 TABLE = []
 for i in range(256):

@@ -82,6 +82,31 @@ TEST(a_stopped_partition_stays_stopped_after_a_restart_and_keeps_its_bytes) {
     fs_close(fs);
 }
 
+TEST(a_stopped_partition_serves_again_when_its_file_was_put_back) {
+    for (int clean = 0; clean < 2; clean++) {
+        struct fs *fs = fs_mem_new();
+        struct store *s = two_topics(fs);
+        struct err err = {0};
+        fs_mem_flip(fs, SEALED, 100, 4);
+        assert_int_equal(verify_all(s), 1);
+        assert_fails(health(s, "t", &err), err, ERR_CORRUPT);
+        assert_has(err.hint, "put the file back from a copy");
+        assert_ok(store_checkpoint(s, &err), err);
+        struct fs *disk = clean ? fs : fs_mem_clone(fs); // as it is without a clean stop
+        fixture_close(s);
+        if (!clean) fs_close(fs), fs = disk;
+        fs_mem_flip(fs, SEALED, 100, 4);
+        s = fixture_reopen(NULL, &fs);
+        assert_ok(health(s, "t", &err), err);
+        assert_int_equal(fixture_put(s, "t", 0, "goes on", &err), 30);
+        assert_int_equal(verify_all(s), 0);
+        s = fixture_reopen(s, &fs);
+        assert_ok(health(s, "t", &err), err);
+        fixture_close(s);
+        fs_close(fs);
+    }
+}
+
 TEST(who_waits_for_records_hears_that_the_partition_stopped) {
     struct fs *fs = fs_mem_new();
     struct store *s = two_topics(fs);
