@@ -5,15 +5,16 @@
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "status.h"
 
-enum { ANSWER_SHOWN = 200, AUTH_RETRY_MS = 10000, CALM = 100 };
+enum { ANSWER_SHOWN = 200, AUTH_RETRY_MS = 10000, CALM = 100, SENDERS_MOST = 4 };
 
 /* A request under way. Its easy handle is used again and again, so that its options are set once. */
 struct request {
     struct request *next;    /* idle */
-    struct request *made;    /* all there are */
+    struct request *made;    /* all of its sender */
     struct client *client;
     CURL *easy;
     struct lane *lane;
@@ -23,22 +24,30 @@ struct request {
     size_t answered;
 };
 
+/* A thread with connections of its own. It takes any lane that is ready: a request costs libcurl and the kernel about 15 µs. */
+struct sender {
+    struct client *client;
+    pthread_t thread;
+    int started;
+    CURLM *multi;
+    struct request *idle, *made;
+    int64_t under_way;       /* guarded by the client's mutex */
+};
+
 struct client {
     struct cn_host *host;
     const struct http_options *o;
-    pthread_mutex_t mutex;   /* guards lanes, the failure, ending */
-    pthread_cond_t changed;  /* something was answered or failed */
-    pthread_t thread;
+    pthread_mutex_t mutex;   /* guards lanes, the failure, ending, draining, what is under way */
+    pthread_cond_t changed;  /* something was answered or failed, for who drains */
     struct lanes lanes;
-    int ending;
+    int ending, draining;
     int ever_ok;             /* this start has succeeded once: later auth errors are transient */
     int fatal_class;         /* the task ends with it; 0 = none */
     char fatal[512];
     const char *fatal_hint;
-    /* the client thread's own */
-    CURLM *multi;
     struct curl_slist *headers;
-    struct request *idle, *made;
+    struct sender senders[SENDERS_MOST];
+    int sender_count;
     int64_t under_way;
 };
 
@@ -119,14 +128,18 @@ static void describe(const struct request *q, CURLcode code, long status, char *
 
 static void answer(struct client *c, struct request *q, CURLcode code) {
     struct lane *lane = q->lane;
-    char reason[512];
+    char reason[512] = "";
     long status = 0;
     curl_off_t after = 0;
+    enum outcome outcome;
     curl_easy_getinfo(q->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(q->easy, CURLINFO_RETRY_AFTER, &after);
-    describe(q, code, status, reason, sizeof reason);
     /* A broken transfer is no answer, whatever its status line said. */
-    switch (status_outcome(code == CURLE_OK ? status : 0)) {
+    outcome = status_outcome(code == CURLE_OK ? status : 0);
+    if (outcome != OUTCOME_OK) {
+        curl_easy_getinfo(q->easy, CURLINFO_RETRY_AFTER, &after);
+        describe(q, code, status, reason, sizeof reason);
+    }
+    switch (outcome) {
     case OUTCOME_OK: on_ok(c, lane, &q->run); break;
     case OUTCOME_SPLIT:
         lane->too_large = q->run.records > 1 ? q->run.records : 0;
@@ -142,7 +155,7 @@ static void answer(struct client *c, struct request *q, CURLcode code) {
     case OUTCOME_RETRY: on_retry(c, lane, reason, after * 1000); break;
     }
     if (lane->revoked) lanes_remove(&c->lanes, lane);
-    pthread_cond_broadcast(&c->changed);
+    if (c->draining) pthread_cond_broadcast(&c->changed);
 }
 
 /* ── libcurl ── */
@@ -185,14 +198,15 @@ static void set_common(CURL *e, const struct http_options *o) {
     set_tls(e, o);
 }
 
-static struct request *request_new(struct client *c) {
+static struct request *request_new(struct sender *x) {
+    struct client *c = x->client;
     struct request *q = (struct request *)calloc(1, sizeof *q);
     CURL *e = q ? curl_easy_init() : NULL;
     if (!e) abort();
     q->client = c;
     q->easy = e;
-    q->made = c->made;
-    c->made = q;
+    q->made = x->made;
+    x->made = q;
     set_common(e, c->o);
     curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, c->o->method);
     curl_easy_setopt(e, CURLOPT_POST, 1L);
@@ -204,16 +218,16 @@ static struct request *request_new(struct client *c) {
     return q;
 }
 
-static void request_free(struct client *c, struct request *q) {
-    curl_multi_remove_handle(c->multi, q->easy); /* fine when it is idle */
+static void request_free(struct sender *x, struct request *q) {
+    curl_multi_remove_handle(x->multi, q->easy); /* fine when it is idle */
     curl_easy_cleanup(q->easy);
     free(q);
 }
 
-static void start(struct client *c, struct lane *lane, struct run r) {
-    struct request *q = c->idle;
-    if (q) c->idle = q->next;
-    else q = request_new(c);
+static void start(struct sender *x, struct lane *lane, struct run r) {
+    struct request *q = x->idle;
+    if (q) x->idle = q->next;
+    else q = request_new(x);
     curl_easy_setopt(q->easy, CURLOPT_URL, lane->url);
     q->lane = lane;
     q->run = r;
@@ -221,56 +235,66 @@ static void start(struct client *c, struct lane *lane, struct run r) {
     q->error[0] = 0;
     curl_easy_setopt(q->easy, CURLOPT_POSTFIELDS, r.p);
     curl_easy_setopt(q->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r.n);
-    curl_multi_add_handle(c->multi, q->easy);
-    c->under_way++;
+    curl_multi_add_handle(x->multi, q->easy);
+    x->under_way++;
+    x->client->under_way++;
 }
 
-static void start_ready(struct client *c) {
+/* Senders share what may be under way, so that one does not take all. */
+static int may_start(const struct sender *x) {
+    const struct client *c = x->client;
+    return c->under_way < c->o->max_in_flight && x->under_way * c->sender_count < c->o->max_in_flight;
+}
+
+static void start_ready(struct sender *x) {
+    struct client *c = x->client;
     struct lane *lane;
-    for (lane = c->lanes.first; lane && c->under_way < c->o->max_in_flight; lane = lane->next) {
+    for (lane = c->lanes.first; lane && may_start(x); lane = lane->next) {
         struct run r;
         if (lane->under_way || lane->failed || lane->revoked) continue;
         r = lane_take(lane, c->o);
-        if (r.records) start(c, lane, r);
+        if (r.records) start(x, lane, r);
     }
 }
 
-static void finish(struct client *c, struct request *q, CURLcode code) {
-    curl_multi_remove_handle(c->multi, q->easy);
-    answer(c, q, code);
-    q->next = c->idle;
-    c->idle = q;
-    c->under_way--;
+static void finish(struct sender *x, struct request *q, CURLcode code) {
+    curl_multi_remove_handle(x->multi, q->easy);
+    answer(x->client, q, code);
+    q->next = x->idle;
+    x->idle = q;
+    x->under_way--;
+    x->client->under_way--;
 }
 
 /* How many were finished. */
-static int finish_ready(struct client *c) {
+static int finish_ready(struct sender *x) {
     CURLMsg *m;
     int left, n = 0;
-    while ((m = curl_multi_info_read(c->multi, &left)) != NULL) {
+    while ((m = curl_multi_info_read(x->multi, &left)) != NULL) {
         char *q = NULL;
         if (m->msg != CURLMSG_DONE) continue;
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &q);
-        finish(c, (struct request *)(void *)q, m->data.result);
+        finish(x, (struct request *)(void *)q, m->data.result);
         n++;
     }
     return n;
 }
 
 static void *run(void *arg) {
-    struct client *c = (struct client *)arg;
+    struct sender *x = (struct sender *)arg;
+    struct client *c = x->client;
     int running, finished;
     pthread_mutex_lock(&c->mutex);
     while (!c->ending) {
         do {
-            start_ready(c);
+            start_ready(x);
             pthread_mutex_unlock(&c->mutex);
-            curl_multi_perform(c->multi, &running);
+            curl_multi_perform(x->multi, &running);
             pthread_mutex_lock(&c->mutex);
-            finished = finish_ready(c);
+            finished = finish_ready(x);
         } while (finished);
         pthread_mutex_unlock(&c->mutex);
-        curl_multi_poll(c->multi, NULL, 0, 1000, NULL);
+        curl_multi_poll(x->multi, NULL, 0, 1000, NULL);
         pthread_mutex_lock(&c->mutex);
     }
     pthread_mutex_unlock(&c->mutex);
@@ -307,7 +331,7 @@ static struct curl_slist *request_headers(const struct http_options *o) {
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static void curl_start(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
 
-static int start_thread(struct client *c) {
+static int start_thread(struct sender *x) {
     sigset_t all, old;
     int rc;
     sigfillset(&all);
@@ -318,9 +342,24 @@ static int start_thread(struct client *c) {
     sigdelset(&all, SIGFPE);
     sigdelset(&all, SIGABRT);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    rc = pthread_create(&c->thread, NULL, run, c);
+    rc = pthread_create(&x->thread, NULL, run, x);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (rc == 0) pthread_setname_np(c->thread, "http-sink");
+    if (rc == 0) pthread_setname_np(x->thread, "http-sink");
+    x->started = rc == 0;
+    return rc;
+}
+
+static int start_senders(struct client *c) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN), most = c->o->max_in_flight < SENDERS_MOST ? (long)c->o->max_in_flight : SENDERS_MOST;
+    int i, rc = 0;
+    c->sender_count = (int)(cores < 1 ? 1 : cores < most ? cores : most);
+    for (i = 0; i < c->sender_count; i++) {
+        c->senders[i].client = c;
+        c->senders[i].multi = curl_multi_init();
+        if (!c->senders[i].multi) abort();
+        curl_multi_setopt(c->senders[i].multi, CURLMOPT_MAXCONNECTS, (long)c->o->max_in_flight);
+    }
+    for (i = 0; i < c->sender_count && rc == 0; i++) rc = start_thread(&c->senders[i]);
     return rc;
 }
 
@@ -338,33 +377,36 @@ struct client *client_new(struct cn_host *h, const struct http_options *o) {
     pthread_cond_init(&c->changed, &mono);
     pthread_condattr_destroy(&mono);
     c->headers = request_headers(o);
-    c->multi = curl_multi_init();
-    curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)o->max_in_flight);
-    rc = start_thread(c);
+    rc = start_senders(c);
     if (rc == 0) return c;
     cn_failf(h, CN_FAIL_TRANSIENT, NULL, "start a thread: %s", strerror(rc));
-    c->ending = 1;
     client_free(c);
     return NULL;
 }
 
-static void end_thread(struct client *c) {
-    pthread_mutex_lock(&c->mutex);
-    c->ending = 1;
-    pthread_mutex_unlock(&c->mutex);
-    curl_multi_wakeup(c->multi);
-    pthread_join(c->thread, NULL);
+static void wake(struct client *c) {
+    int i;
+    for (i = 0; i < c->sender_count; i++) curl_multi_wakeup(c->senders[i].multi);
+}
+
+static void sender_done(struct sender *x) {
+    if (x->started) pthread_join(x->thread, NULL);
+    while (x->made) {
+        struct request *q = x->made;
+        x->made = q->made;
+        request_free(x, q);
+    }
+    curl_multi_cleanup(x->multi);
 }
 
 void client_free(struct client *c) {
+    int i;
     if (!c) return;
-    if (!c->ending) end_thread(c);
-    while (c->made) {
-        struct request *q = c->made;
-        c->made = q->made;
-        request_free(c, q);
-    }
-    curl_multi_cleanup(c->multi);
+    pthread_mutex_lock(&c->mutex);
+    c->ending = 1;
+    pthread_mutex_unlock(&c->mutex);
+    wake(c);
+    for (i = 0; i < c->sender_count; i++) sender_done(&c->senders[i]);
     curl_slist_free_all(c->headers);
     lanes_done(&c->lanes);
     pthread_cond_destroy(&c->changed);
@@ -379,7 +421,7 @@ struct lanes *client_lock(struct client *c) {
 
 void client_unlock(struct client *c) {
     pthread_mutex_unlock(&c->mutex);
-    curl_multi_wakeup(c->multi);
+    wake(c);
 }
 
 static void settle_failed(struct client *c, struct lane *lane) {
@@ -415,7 +457,9 @@ int client_drain(struct client *c, uint32_t deadline_ms) {
     until.tv_nsec += (long)(deadline_ms % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
     pthread_mutex_lock(&c->mutex);
+    c->draining = 1;
     while (waiting(c) && !c->fatal_class && rc != ETIMEDOUT) rc = pthread_cond_timedwait(&c->changed, &c->mutex, &until);
+    c->draining = 0;
     drained = !waiting(c);
     pthread_mutex_unlock(&c->mutex);
     return drained;

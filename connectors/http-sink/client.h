@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The requests: one thread drives libcurl over the lanes and settles what is answered.
+/* The requests: a few sender threads drive libcurl over the lanes and settle what is answered.
  *
- *   task thread: put ─► lanes ─► client thread: take, send, answer ─► settle OK, REJECT; mark failed
+ *   task thread: put ─► lanes ─► senders: take, send, answer ─► settle OK, REJECT; mark failed
  *                tick, put, flush ◄── failed lanes: settle RETRY for all they hold
  *
  * RETRY is settled on the task's thread only: core sees it before its next put, so nothing can overtake what failed.
- * OK and REJECT are settled by the client's thread, with the mutex held, so that revoke can promise silence. */
+ * OK and REJECT are settled by the sender, with the mutex held, so that revoke can promise silence. */
 #ifndef HTTP_SINK_CLIENT_H
 #define HTTP_SINK_CLIENT_H
 
@@ -15,7 +15,7 @@
 
 struct client;
 
-/* Starts the thread. NULL after cn_host.fail. The options are borrowed until client_free. */
+/* Starts the senders: one a core, at most four. NULL after cn_host.fail. The options are borrowed until client_free. */
 struct client *client_new(struct cn_host *h, const struct http_options *o);
 void client_free(struct client *c); /* what is under way is cut off, unsettled */
 
