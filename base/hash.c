@@ -187,6 +187,10 @@ struct uuid uuid_random(void) {
     return u;
 }
 
+bool uuid_eq(struct uuid a, struct uuid b) { return memcmp(&a, &b, sizeof(a)) == 0; }
+
+bool uuid_is_zero(struct uuid u) { return uuid_eq(u, (struct uuid){{0}}); }
+
 void uuid_kafka(struct uuid u, char out[23]) {
     char *o = out;
     for (int i = 0; i < 15; i += 3) {

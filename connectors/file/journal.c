@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 #include "journal.h"
 
 static const char magic[8] = "CNFILEJ1";
-enum { VERSION = 1, SLOT_FIXED = 56, ENTRY_FIXED = 16, HEADER_FIXED = 24, MODE = 0640 };
+enum { VERSION = 2, SLOT_FIXED = 56, ENTRY_FIXED = 16, HEADER_FIXED = 24, MODE = 0640 };
 
 // ── bytes ──
 
@@ -39,16 +40,16 @@ uint32_t journal_crc(const void *p, size_t n) {
     return ~crc;
 }
 
-static size_t entry_size(const char *topic) { return (ENTRY_FIXED + strlen(topic) + 7) & ~(size_t)7; }
+static size_t entry_size(const char *topic, bool tagged) { return (ENTRY_FIXED + strlen(topic) + (tagged ? 4 : 0) + 7) & ~(size_t)7; }
 
 size_t journal_size(const struct journal_state *s) {
     size_t n = SLOT_FIXED;
-    for (uint32_t i = 0; i < s->count; i++) n += entry_size(s->entries[i].topic);
+    for (uint32_t i = 0; i < s->count; i++) n += entry_size(s->entries[i].topic, true);
     return n;
 }
 
 // 0 CRC of what follows, 4 size, 8 sequence, 16 length, 24 records, 32 started_ms, 40 roll, 48 count, 52 zero, 56 entries;
-// an entry: 0 next, 8 partition, 12 length of the topic, 14 zero, 16 topic, zeros up to a multiple of 8.
+// an entry: 0 next, 8 partition, 12 length of the topic, 14 one, 16 topic, tag 4, zeros up to a multiple of 8. Version 1 had no tag, and zero at 14.
 void journal_encode(const struct journal_state *s, uint8_t *to) {
     size_t size = journal_size(s), at = SLOT_FIXED;
     memset(to, 0, size);
@@ -64,22 +65,25 @@ void journal_encode(const struct journal_state *s, uint8_t *to) {
         put(to + at, (uint64_t)e->next, 8);
         put(to + at + 8, (uint32_t)e->partition, 4);
         put(to + at + 12, strlen(e->topic), 2);
+        put(to + at + 14, 1, 2);
         memcpy(to + at + ENTRY_FIXED, e->topic, strlen(e->topic));
-        at += entry_size(e->topic);
+        put(to + at + ENTRY_FIXED + strlen(e->topic), e->tag, 4);
+        at += entry_size(e->topic, true);
     }
     put(to, journal_crc(to + 4, size - 4), 4);
 }
 
 static int decode_entry(const uint8_t *p, size_t left, struct journal_entry *ret, size_t *ret_size) {
     if (left < ENTRY_FIXED) return -1;
-    size_t n = get(p + 12, 2);
-    if (n > JOURNAL_TOPIC_MAX || left - ENTRY_FIXED < n || memchr(p + ENTRY_FIXED, 0, n)) return -1;
+    size_t n = get(p + 12, 2), tagged = get(p + 14, 2);
+    if (n > JOURNAL_TOPIC_MAX || tagged > 1 || left - ENTRY_FIXED < n + 4 * tagged || memchr(p + ENTRY_FIXED, 0, n)) return -1;
     ret->topic = strndup((const char *)p + ENTRY_FIXED, n);
     if (!ret->topic) abort();
     ret->next = (int64_t)get(p, 8);
     ret->partition = (int32_t)get(p + 8, 4);
-    *ret_size = entry_size(ret->topic);
-    return *ret_size <= left && ret->next >= 0 && ret->partition >= 0 ? 0 : -1;
+    ret->tag = tagged ? (uint32_t)get(p + ENTRY_FIXED + n, 4) : 0;
+    *ret_size = entry_size(ret->topic, tagged);
+    return *ret_size <= left && ret->next >= -1 && ret->partition >= 0 ? 0 : -1;
 }
 
 int journal_decode(const uint8_t *p, size_t n, struct journal_state *ret) {
@@ -136,7 +140,7 @@ void journal_header_encode(uint8_t to[JOURNAL_HEADER], const char *name, uint32_
 }
 
 int journal_header_decode(const uint8_t *p, size_t n, char name[JOURNAL_NAME_MAX + 1], uint32_t *ret_slot_bytes) {
-    if (n < JOURNAL_HEADER || memcmp(p, magic, sizeof magic) != 0 || get(p + 8, 4) != VERSION) return -1;
+    if (n < JOURNAL_HEADER || memcmp(p, magic, sizeof magic) != 0 || get(p + 8, 4) < 1 || get(p + 8, 4) > VERSION) return -1;
     size_t length = get(p + 16, 4);
     uint64_t slot = get(p + 12, 4);
     if (length > JOURNAL_NAME_MAX || get(p + 20, 4) != header_crc(p, length)) return -1;

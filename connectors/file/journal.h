@@ -19,8 +19,9 @@ enum { JOURNAL_HEADER = 4096, JOURNAL_SLOT = 4096, JOURNAL_NAME_MAX = 1024, JOUR
 
 struct journal_entry {
     char *topic;               // terminated, heap
+    uint32_t tag;              // the topic's (cn_sink_partition.topic_tag); 0 not known
     int32_t partition;
-    int64_t next;              // the first offset that is not in the file or its predecessors
+    int64_t next;              // the first offset that is not in the file or its predecessors; -1: none of the topic's is
 };
 
 struct journal_state {

@@ -191,7 +191,9 @@ int output_open(struct output *o, struct cn_host *h, const struct file_io *io, c
     o->started_ms = o->published.started_ms = o->state.started_ms;
     for (uint32_t i = 0; i < o->state.count; i++) {
         const struct journal_entry *e = &o->state.entries[i];
-        output_add_part(o, e->topic, strlen(e->topic), e->partition, e->next);
+        struct output_part *p = output_add_part(o, e->topic, strlen(e->topic), e->partition);
+        p->tag = e->tag;
+        p->next = p->published = e->next;
     }
     return 0;
 }
@@ -219,7 +221,7 @@ struct output_part *output_part(struct output *o, const char *topic, size_t n, i
     return NULL;
 }
 
-struct output_part *output_add_part(struct output *o, const char *topic, size_t n, int32_t partition, int64_t next) {
+struct output_part *output_add_part(struct output *o, const char *topic, size_t n, int32_t partition) {
     if (o->part_count == o->part_cap) {
         o->part_cap = o->part_cap ? o->part_cap * 2 : 4;
         o->parts = realloc(o->parts, o->part_cap * sizeof *o->parts);
@@ -227,9 +229,14 @@ struct output_part *output_add_part(struct output *o, const char *topic, size_t 
     }
     struct output_part *p = &o->parts[o->part_count++];
     *p = (struct output_part){
-        .topic = text_or_abort(topic, n), .partition = partition, .next = next, .published = next, .put_first = -1, .put_last = -1, .unsettled = -1, .commit_first = -1,
+        .topic = text_or_abort(topic, n), .partition = partition, .next = -1, .published = -1, .put_first = -1, .put_last = -1, .unsettled = -1, .commit_first = -1,
     };
     return p;
+}
+
+void output_part_is_of(struct output_part *p, uint32_t tag) {
+    if (p->tag && tag && p->tag != tag) p->next = p->published = -1;
+    if (tag) p->tag = tag;
 }
 
 // ── other hands ──
@@ -338,7 +345,7 @@ void output_snapshot(struct output *o) {
         s->entries = realloc(s->entries, o->part_count * sizeof *s->entries);
         if (!s->entries) abort();
         for (; s->count < o->part_count; s->count++)
-            s->entries[s->count] = (struct journal_entry){text_or_abort(o->parts[s->count].topic, strlen(o->parts[s->count].topic)), o->parts[s->count].partition, 0};
+            s->entries[s->count] = (struct journal_entry){.topic = text_or_abort(o->parts[s->count].topic, strlen(o->parts[s->count].topic)), .partition = o->parts[s->count].partition};
     }
     for (uint32_t i = 0; i < o->part_count; i++) {
         struct output_part *p = &o->parts[i];
@@ -346,6 +353,7 @@ void output_snapshot(struct output *o) {
         p->commit_next = p->published;
         p->unsettled = -1;
         s->entries[i].next = p->published;
+        s->entries[i].tag = p->tag;
     }
 }
 

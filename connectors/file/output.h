@@ -27,11 +27,12 @@ struct output_options {
     bool append;                              // go on behind what others put into the file
 };
 
-// A partition that has records in the output.
+// A partition that has records in the output, or may get some.
 struct output_part {
     char *topic;                   // terminated, as the journal's
+    uint32_t tag;                  // the topic's, 0 not known
     int32_t partition;
-    int64_t next;                  // [task] first offset not appended
+    int64_t next;                  // [task] first offset not appended; -1: nothing is
     int64_t put_first, put_last;   // [task] appended by the put in work and not published; -1 none
     bool rejected;                 // [task] the put in work met a record that can not be written: what follows comes again
     int64_t published;             // [lock] as next, of what is written
@@ -65,7 +66,9 @@ int output_open(struct output *o, struct cn_host *h, const struct file_io *io, c
 void output_close(struct output *o);
 
 struct output_part *output_part(struct output *o, const char *topic, size_t n, int32_t partition); // NULL: none yet
-struct output_part *output_add_part(struct output *o, const char *topic, size_t n, int32_t partition, int64_t next);
+struct output_part *output_add_part(struct output *o, const char *topic, size_t n, int32_t partition); // with nothing in it
+// The topic that the partition is of today. What is remembered of an earlier one of the same name is forgotten; its records stay.
+void output_part_is_of(struct output_part *p, uint32_t tag);
 
 // Whether the next record belongs into a new file.
 bool output_is_full(const struct output *o, int64_t now_ms);

@@ -314,13 +314,24 @@ void sink_close(void *task) {
 
 // ── partitions come and go ──
 
+static struct output_part *part_for(struct sink *s, struct output *o, const char *topic, size_t n, int32_t partition) {
+    struct output_part *p = output_part(o, topic, n, partition);
+    if (p) return p;
+    pthread_mutex_lock(&s->lock);
+    while (s->committing) pthread_cond_wait(&s->idle, &s->lock); // it may move the parts
+    p = output_add_part(o, topic, n, partition);
+    pthread_mutex_unlock(&s->lock);
+    return p;
+}
+
 int sink_assign(void *task, struct cn_sink_partition *parts, uint32_t n) {
     struct sink *s = task;
     for (uint32_t i = 0; i < n; i++) {
         struct output *o = output_for(s, parts[i].topic, strlen(parts[i].topic), parts[i].partition);
         if (!o) return -1;
-        const struct output_part *p = output_part(o, parts[i].topic, strlen(parts[i].topic), parts[i].partition);
-        if (p) parts[i].offset = p->next;
+        struct output_part *p = part_for(s, o, parts[i].topic, strlen(parts[i].topic), parts[i].partition);
+        output_part_is_of(p, parts[i].topic_tag);
+        if (p->next >= 0) parts[i].offset = p->next;
     }
     return 0;
 }
@@ -399,16 +410,6 @@ static int touch(struct sink *s, struct output *o) {
     return moved < 0 || (moved && turn_over(s, o, true, &error) != 0) ? -1 : 0;
 }
 
-static struct output_part *part_for(struct sink *s, struct output *o, const char *topic, size_t n, int32_t partition, int64_t offset) {
-    struct output_part *p = output_part(o, topic, n, partition);
-    if (p) return p;
-    pthread_mutex_lock(&s->lock);
-    while (s->committing) pthread_cond_wait(&s->idle, &s->lock); // it may move the parts
-    p = output_add_part(o, topic, n, partition, offset);
-    pthread_mutex_unlock(&s->lock);
-    return p;
-}
-
 // The output and part of a record; those of the record before, as a rule. NULL after cn_host.fail.
 static struct output *route(struct sink *s, const struct cn_batch *b, const struct cn_record *r, struct output_part **ret) {
     const struct cn_text *topic = cn_topic_at(b, r->original_topic);
@@ -421,7 +422,7 @@ static struct output *route(struct sink *s, const struct cn_batch *b, const stru
     o = output_for(s, name, topic->n, r->original_partition);
     if (!o) return NULL;
     if (!o->touched && touch(s, o) != 0) return NULL;
-    *ret = part_for(s, o, name, topic->n, r->original_partition, r->offset);
+    *ret = part_for(s, o, name, topic->n, r->original_partition);
     s->last_output = o;
     s->last_topic = r->original_topic;
     s->last_part = (uint32_t)(*ret - o->parts);

@@ -29,7 +29,8 @@ struct backend_record {
 };
 
 // Group offsets that become durable with a commit.
-struct backend_offset { const char *topic; int32_t partition; int64_t offset; };
+// Of the topic with that id; zero: of the one that has the name. A commit leaves out those of a topic that was deleted since it was read.
+struct backend_offset { const char *topic; int32_t partition; int64_t offset; struct uuid topic_id; };
 // A source position: partition and offset JSON; offset.p NULL deletes.
 struct backend_position { struct str partition, offset; };
 
@@ -45,6 +46,7 @@ struct consumed {
     uint32_t header_count;
 };
 
+struct assigned { const char *topic; int32_t partition; struct uuid topic_id; }; // the topic's name is the consumer's
 struct consumer_options {
     const char *group;                             // NULL: no group, no committed offsets (tap, consume)
     const char *const *topics; size_t topic_count; // names, or
@@ -55,7 +57,7 @@ struct consumer_options {
     bool from_beginning;                           // auto.offset.reset: where a partition without an offset starts
     bool internal;                                 // also "__…" and Connect's own topics (regex and wants only)
     // Called from consumer_poll on the consumer's thread.
-    int (*assigned)(void *arg, const char *topic, int32_t partition, int64_t *offset, struct err *err); // may change the offset to start from
+    int (*assigned)(void *arg, const struct assigned *a, int64_t *offset, struct err *err); // may change the offset to start from
     void (*revoked)(void *arg, const char *topic, int32_t partition);
     void *arg;
 };

@@ -24,6 +24,7 @@ static int topic_delete(struct backend *b, const char *name, struct err *err) {
     struct embedded *e = embedded_of(b);
     if (store_topic_delete(e->store, name, err) != 0) return -1;
     embedded_topics_changed(e);
+    offsets_forget_topic(e->offsets, name);
     return 0;
 }
 
@@ -157,7 +158,7 @@ static int positions_set(struct backend *b, const char *connector, const struct 
 struct offset_list { struct backend_offset *items; size_t n, cap; };
 static int take_offset(void *arg, const struct group_offset *g) {
     struct offset_list *l = arg;
-    VEC_PUSH(l->items, l->n, l->cap, ((struct backend_offset){xstrdup(g->topic), g->partition, g->offset}));
+    VEC_PUSH(l->items, l->n, l->cap, ((struct backend_offset){xstrdup(g->topic), g->partition, g->offset, g->topic_id}));
     return 0;
 }
 
@@ -174,10 +175,14 @@ static int group_offsets(struct backend *b, const char *group, int (*each)(void 
     return 0;
 }
 
+struct group_offset embedded_group_offset(const struct backend_offset *o) {
+    return (struct group_offset){.topic = o->topic, .partition = o->partition, .offset = o->offset, .leader_epoch = -1, .topic_id = o->topic_id};
+}
+
 static int offsets_set(struct backend *b, const char *group, const struct backend_offset *list, size_t n, struct err *err) {
     struct embedded *e = embedded_of(b);
     struct group_offset *to = xcalloc(n + 1, sizeof(*to));
-    for (size_t i = 0; i < n; i++) to[i] = (struct group_offset){.topic = list[i].topic, .partition = list[i].partition, .offset = list[i].offset, .leader_epoch = -1};
+    for (size_t i = 0; i < n; i++) to[i] = embedded_group_offset(&list[i]);
     int r = offsets_commit(e->offsets, group, to, n, err);
     for (size_t i = 0; i < n && r == 0; i++) embedded_hold(e, group, list[i].topic, list[i].partition, list[i].offset);
     free(to);

@@ -44,20 +44,33 @@ static void free_offset(void *p) {
     free(o);
 }
 
-static void put_offset(struct map *group, const struct backend_offset *o) {
+static struct mem_topic *topic_named(struct mem *m, struct str name) { return map_get(&m->topics, name); }
+
+// Zero when there is no such topic.
+static struct uuid id_of_topic(struct mem *m, const char *name) {
+    const struct mem_topic *t = topic_named(m, str_of(name));
+    return t ? t->id : (struct uuid){{0}};
+}
+
+bool mem_offset_is_current(struct mem *m, const struct mem_offset *o) {
+    return uuid_is_zero(o->topic_id) || uuid_eq(o->topic_id, id_of_topic(m, o->topic));
+}
+
+static void put_offset(struct mem *m, const char *group, const struct backend_offset *o) {
     _cleanup_free_ char *key = xasprintf("%s/%d", o->topic, o->partition);
+    struct map *offsets = mem_map_named(&m->groups, group);
     struct mem_offset *fresh = NULL, *old;
+    struct uuid id = id_of_topic(m, o->topic);
+    if (o->offset >= 0 && !uuid_is_zero(o->topic_id) && !uuid_eq(o->topic_id, id)) return; // of a topic that is gone
     if (o->offset >= 0) {
         fresh = xmalloc(sizeof(*fresh));
-        *fresh = (struct mem_offset){xstrdup(o->topic), o->partition, o->offset};
+        *fresh = (struct mem_offset){xstrdup(o->topic), o->partition, o->offset, id};
     }
-    old = fresh ? map_put(group, str_of(key), fresh) : map_remove(group, str_of(key));
+    old = fresh ? map_put(offsets, str_of(key), fresh) : map_remove(offsets, str_of(key));
     if (old) free_offset(old);
 }
 
 // ── topics ──
-
-static struct mem_topic *topic_named(struct mem *m, struct str name) { return map_get(&m->topics, name); }
 
 static void topic_free(struct mem_topic *t) {
     for (int32_t i = 0; i < t->n; i++) {
@@ -89,6 +102,7 @@ static int mem_topic_ensure(struct backend *b, const struct topic_spec *spec, st
     if (!*spec->name) return err_set(err, ERR_INVALID, "a topic name is empty");
     struct mem_topic *t = xcalloc(1, sizeof(*t));
     t->name = xstrdup(spec->name);
+    put_be64(t->id.b, ++m->topic_ids);
     t->n = spec->partitions > 0 ? spec->partitions : 1;
     t->partitions = xcalloc((size_t)t->n, sizeof(*t->partitions));
     t->max_bytes = 64 << 20;
@@ -300,8 +314,8 @@ static void apply(struct mem *m, struct mem_commit *c) {
         put_text(positions, str_of(key), str_of(c->positions[i].offset));
     }
     for (size_t i = 0; i < c->offset_count; i++) {
-        struct backend_offset o = {c->offsets[i].topic, c->offsets[i].partition, c->offsets[i].offset};
-        put_offset(mem_map_named(&m->groups, c->group), &o);
+        struct backend_offset o = {c->offsets[i].topic, c->offsets[i].partition, c->offsets[i].offset, c->offsets[i].topic_id};
+        put_offset(m, c->group, &o);
     }
     m->commits++;
     wake_consumers(m);
@@ -372,7 +386,7 @@ static void mem_commit(struct producer *producer, const char *connector, const s
     c->offsets = xcalloc(n_offsets ? n_offsets : 1, sizeof(*c->offsets));
     for (; c->offset_count < n_offsets; c->offset_count++) {
         const struct backend_offset *from = &offsets[c->offset_count];
-        c->offsets[c->offset_count] = (struct mem_offset){xstrdup(from->topic), from->partition, from->offset};
+        c->offsets[c->offset_count] = (struct mem_offset){xstrdup(from->topic), from->partition, from->offset, from->topic_id};
     }
     c->done = done;
     c->arg = arg;
@@ -475,11 +489,11 @@ static int mem_offsets(struct backend *b, const char *group, int (*each)(void *,
     pthread_mutex_lock(&m->mutex);
     struct map *from = mem_map_named(&m->groups, group);
     struct map_entry **sorted = map_sorted(from);
-    size_t n = from->n;
-    struct backend_offset *copy = xcalloc(n ? n : 1, sizeof(*copy));
-    for (size_t i = 0; i < n; i++) {
+    size_t n = 0;
+    struct backend_offset *copy = xcalloc(from->n ? from->n : 1, sizeof(*copy));
+    for (size_t i = 0; i < from->n; i++) {
         const struct mem_offset *o = sorted[i]->value;
-        copy[i] = (struct backend_offset){xstrdup(o->topic), o->partition, o->offset};
+        if (mem_offset_is_current(m, o)) copy[n++] = (struct backend_offset){xstrdup(o->topic), o->partition, o->offset, o->topic_id};
     }
     free(sorted);
     pthread_mutex_unlock(&m->mutex);
@@ -496,7 +510,7 @@ static int mem_offsets_set(struct backend *b, const char *group, const struct ba
     (void)err;
     struct mem *m = mem_of(b);
     LOCK_SCOPE(&m->mutex);
-    for (size_t i = 0; i < n; i++) put_offset(mem_map_named(&m->groups, group), &offsets[i]);
+    for (size_t i = 0; i < n; i++) put_offset(m, group, &offsets[i]);
     return 0;
 }
 

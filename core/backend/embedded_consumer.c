@@ -194,7 +194,7 @@ static int assign(struct embedded_consumer *c, struct topic *t, int32_t index, s
     }
     k->next = start_of(c, name, index, k->partition);
     VEC_PUSH(c->cursors, c->n, c->cap, k);
-    if (c->options.assigned && c->options.assigned(c->options.arg, name, index, &k->next, err) != 0) return -1;
+    if (c->options.assigned && c->options.assigned(c->options.arg, &(struct assigned){name, index, topic_id(k->topic)}, &k->next, err) != 0) return -1;
     if (c->group) embedded_hold(c->e, c->group, name, index, k->next);
     give_back(c, k);
     return 1;

@@ -37,6 +37,7 @@ static inline struct embedded *embedded_of(struct backend *b) { return (struct e
 // A map's key of a source position, as Connect writes it: ["connector",{partition}].
 void embedded_position_key(struct buf *out, const char *connector, struct str partition);
 void embedded_topics_changed(struct embedded *e); // wakes consumers, who look again
+struct group_offset embedded_group_offset(const struct backend_offset *o);
 void embedded_hold(struct embedded *e, const char *group, const char *topic, int32_t partition, int64_t offset); // offset < 0 releases
 
 int embedded_producer_open(struct backend *b, const char *id, struct producer **ret, struct err *err);

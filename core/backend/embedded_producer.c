@@ -480,13 +480,13 @@ static int append_positions(struct embedded_producer *p, struct sent *s, const c
 static int append_offsets(struct embedded_producer *p, struct sent *s, const char *group, const struct backend_offset *offsets, size_t n, struct err *err) {
     if (!n) return 0;
     struct group_offset *list = xcalloc(n, sizeof(*list));
-    for (size_t i = 0; i < n; i++) list[i] = (struct group_offset){.topic = offsets[i].topic, .partition = offsets[i].partition, .offset = offsets[i].offset, .leader_epoch = -1};
+    for (size_t i = 0; i < n; i++) list[i] = embedded_group_offset(&offsets[i]);
     int r = offsets_append(p->e->offsets, s->commit, group, list, n, &s->offsets, err);
     free(list);
     if (r != 0) return -1;
     s->group = xstrdup(group);
     s->held = xcalloc(n, sizeof(*s->held));
-    for (; s->held_n < n; s->held_n++) s->held[s->held_n] = (struct backend_offset){xstrdup(offsets[s->held_n].topic), offsets[s->held_n].partition, offsets[s->held_n].offset};
+    for (; s->held_n < n; s->held_n++) s->held[s->held_n] = (struct backend_offset){xstrdup(offsets[s->held_n].topic), offsets[s->held_n].partition, offsets[s->held_n].offset, offsets[s->held_n].topic_id};
     return 0;
 }
 

@@ -49,7 +49,7 @@ static struct mem_cursor *cursor_find(struct mem_consumer *c, const char *topic,
 static int64_t start_of(struct mem_consumer *c, struct mem_topic *t, int32_t partition) {
     _cleanup_free_ char *key = xasprintf("%s/%d", t->name, partition);
     const struct mem_offset *o = c->group ? map_get(mem_map_named(&c->mem->groups, c->group), str_of(key)) : NULL;
-    if (o) return o->offset;
+    if (o && mem_offset_is_current(c->mem, o)) return o->offset;
     return c->options.from_beginning ? t->partitions[partition].start : (int64_t)t->partitions[partition].n;
 }
 
@@ -89,7 +89,7 @@ static int update_assignment(struct mem_consumer *c, struct err *err) {
             c->n--;
             if (c->options.revoked) c->options.revoked(c->options.arg, cursor->topic->name, cursor->partition);
         } else if (c->options.assigned &&
-                   c->options.assigned(c->options.arg, cursor->topic->name, cursor->partition, &cursor->at, err) != 0) {
+                   c->options.assigned(c->options.arg, &(struct assigned){cursor->topic->name, cursor->partition, cursor->topic->id}, &cursor->at, err) != 0) {
             return -1;
         }
     }

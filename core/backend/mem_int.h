@@ -16,6 +16,7 @@ struct mem_partition {
 };
 struct mem_topic {
     char *name;
+    struct uuid id;
     struct mem_partition *partitions;
     int32_t n;
     int64_t max_bytes;
@@ -27,6 +28,7 @@ struct mem_offset {
     char *topic;
     int32_t partition;
     int64_t offset;
+    struct uuid topic_id;
 };
 struct mem {
     struct backend base;
@@ -40,11 +42,12 @@ struct mem {
     enum err_code fail_code;
     unsigned fail_times;
     size_t commits;
-    uint64_t epochs;
+    uint64_t epochs, topic_ids;
     void (*lost)(void *, const char *, const char *, int32_t, int64_t, int64_t);
     void *lost_arg;
 };
 
+bool mem_offset_is_current(struct mem *m, const struct mem_offset *o); // of the topic that has the name. With the mutex.
 static inline struct mem *mem_of(struct backend *b) { return container_of(b, struct mem, base); }
 
 struct mem_consumer {

@@ -68,11 +68,11 @@ static void names_done(struct names *n) {
 // One partition's stretch [from, to); a consumer of the whole topic that is kept at the ends of the other partitions.
 struct stretch { struct backend *b; int32_t partition; int64_t from, to, next; };
 
-static int stretch_assigned(void *arg, const char *topic, int32_t partition, int64_t *offset, struct err *err) {
+static int stretch_assigned(void *arg, const struct assigned *a, int64_t *offset, struct err *err) {
     struct stretch *s = arg;
     struct partition_info info;
-    if (partition == s->partition) return *offset = s->from, 0;
-    if (s->b->ops->partition(s->b, topic, partition, &info, err) != 0) return -1;
+    if (a->partition == s->partition) return *offset = s->from, 0;
+    if (s->b->ops->partition(s->b, a->topic, a->partition, &info, err) != 0) return -1;
     *offset = info.last_stable;
     return 0;
 }
@@ -131,7 +131,7 @@ static int consume_to_end(struct consume *c, struct err *err) {
 
 // ── what comes ──
 
-static int live_assigned(void *arg, const char *topic, int32_t partition, int64_t *offset, struct err *err) {
+static int live_assigned(void *arg, const struct assigned *a, int64_t *offset, struct err *err) {
     const struct consume *c = arg;
     if (c->o.offset >= 0) *offset = c->o.offset;
     return 0;
@@ -142,7 +142,7 @@ static int not_at_end(void *arg, const char *topic, int32_t partition, int64_t n
 static int commit_group(struct consume *c, const struct consumed *r, int n, struct err *err) {
     for (int i = 0; i < n; i++) {
         bool last = i + 1 == n || r[i + 1].partition != r[i].partition || strcmp(r[i + 1].topic, r[i].topic) != 0;
-        struct backend_offset o = {r[i].topic, r[i].partition, r[i].offset + 1};
+        struct backend_offset o = {.topic = r[i].topic, .partition = r[i].partition, .offset = r[i].offset + 1};
         if (last && c->b->ops->offsets_set(c->b, c->o.group, &o, 1, err) != 0) return -1;
     }
     return 0;

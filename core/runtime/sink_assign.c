@@ -30,15 +30,15 @@ static int committed_of(void *arg, const struct backend_offset *o) {
     return 0;
 }
 
-int sink_on_assigned(void *arg, const char *topic, int32_t partition, int64_t *offset, struct err *err) {
+int sink_on_assigned(void *arg, const struct assigned *a, int64_t *offset, struct err *err) {
     struct sink *s = arg;
     char key[300];
     (void)err;
     struct part *p = xcalloc(1, sizeof(*p));
-    *p = (struct part){.topic = topic, .partition = partition, .committed = -1, .committing = -1, .next = *offset, .retry_offset = -1};
+    *p = (struct part){.topic = a->topic, .topic_id = a->topic_id, .partition = a->partition, .committed = -1, .committing = -1, .next = *offset, .retry_offset = -1};
     p->backoff = (struct backoff){.min_ms = RETRY_MIN_MS, .max_ms = s->options->errors_retry_delay_max_ms};
     settled_init(&p->settled, *offset);
-    part_key(key, sizeof(key), topic, partition);
+    part_key(key, sizeof(key), p->topic, p->partition);
     VEC_PUSH(s->parts, s->n, s->cap, p);
     map_put(&s->by_name, str_of(key), p);
     s->assigned = true;
@@ -51,6 +51,16 @@ void sink_on_revoked(void *arg, const char *topic, int32_t partition) {
     if (!p) return;
     p->gone = true;
     s->revoked = true;
+}
+
+// What a sink tells a topic from an earlier one of the same name by.
+static uint32_t tag_of(struct uuid id) {
+    uint32_t tag = crc32c(0, &id, sizeof(id));
+    return uuid_is_zero(id) ? 0 : tag ? tag : 1;
+}
+
+static struct cn_sink_partition told(const struct part *p, int64_t offset) {
+    return (struct cn_sink_partition){.topic = p->topic, .partition = p->partition, .topic_tag = tag_of(p->topic_id), .offset = offset};
 }
 
 // The sink's own offset wins.
@@ -67,7 +77,7 @@ static int start_from(struct sink *s, struct part *p, int64_t offset, struct fai
 static int tell_assigned(struct sink *s, size_t first, struct failure *f) {
     size_t n = s->n - first;
     struct cn_sink_partition *list = xcalloc(n, sizeof(*list));
-    for (size_t i = 0; i < n; i++) list[i] = (struct cn_sink_partition){.topic = s->parts[first + i]->topic, .partition = s->parts[first + i]->partition, .offset = s->parts[first + i]->next};
+    for (size_t i = 0; i < n; i++) list[i] = told(s->parts[first + i], s->parts[first + i]->next);
     run_enter(s->run, "assign", s->run->env->hang_ms);
     int r = s->ops->assign(s->self, list, (uint32_t)n);
     bool here = run_leave(s->run);
@@ -98,7 +108,7 @@ int sink_take_assigned(struct sink *s, size_t known, struct failure *f) {
 }
 
 static int tell_revoked(struct sink *s, const struct part *p) {
-    const struct cn_sink_partition one = {.topic = p->topic, .partition = p->partition, .offset = p->settled.prefix};
+    const struct cn_sink_partition one = told(p, p->settled.prefix);
     if (!s->ops->revoke) return 0;
     run_enter(s->run, "revoke", 0);
     s->ops->revoke(s->self, &one, 1);

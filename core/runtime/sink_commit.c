@@ -73,7 +73,7 @@ int sink_commit(struct sink *s, struct failure *f) {
         p->committing = -1;
         if (prefix == p->committed || p->gone) continue;
         p->committing = prefix;
-        s->offsets[n++] = (struct backend_offset){p->topic, p->partition, prefix};
+        s->offsets[n++] = (struct backend_offset){p->topic, p->partition, prefix, p->topic_id};
     }
     s->settled_any = false;
     if (!n) return 0;

@@ -42,6 +42,7 @@ enum {
 
 struct part {
     const char *topic; // the consumer's
+    struct uuid topic_id;
     int32_t partition;
     struct settled settled;
     int64_t committed;   // durable, -1 none
@@ -115,7 +116,7 @@ static inline int64_t sink_now_ms(const struct sink *s) { return clock_mono_ms(s
 struct part *sink_part(struct sink *s, const char *topic, int32_t partition); // NULL when it is not assigned
 void sink_part_free(struct part *p);
 // The consumer's callbacks; arg is the sink.
-int sink_on_assigned(void *arg, const char *topic, int32_t partition, int64_t *offset, struct err *err);
+int sink_on_assigned(void *arg, const struct assigned *a, int64_t *offset, struct err *err);
 void sink_on_revoked(void *arg, const char *topic, int32_t partition);
 // Opens the partitions that the last poll brought; the first `known` are old.
 int sink_take_assigned(struct sink *s, size_t known, struct failure *f);

@@ -220,7 +220,7 @@ static int store(struct worker *w, const struct subject *s, const struct entries
     for (size_t i = 0; i < set->n; i++) {
         const struct entry *e = &set->items[i], *old = stored_of(stored, e, s->source);
         if (s->source) positions[i] = (struct backend_position){str_of(old ? old->partition : e->partition), str_of(e->offset)};
-        else offsets[i] = (struct backend_offset){e->topic, e->index, e->at};
+        else offsets[i] = (struct backend_offset){.topic = e->topic, .partition = e->index, .offset = e->at};
     }
     int r = !set->n     ? 0
             : s->source ? b->ops->positions_set(b, s->name, positions, set->n, err)

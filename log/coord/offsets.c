@@ -13,6 +13,7 @@ enum { METADATA_MAX = 4096 };
 
 struct entry {
     int64_t offset, commit_ms;
+    struct uuid topic_id;
     int32_t leader_epoch;
     size_t metadata_n;
     char metadata[];
@@ -59,9 +60,22 @@ static void remember(struct offsets *o, struct str group, const struct buf *key,
     struct group *g = map_get(&o->groups, group);
     if (!g) map_put(&o->groups, group, g = xcalloc(1, sizeof(*g)));
     struct entry *e = xmalloc(sizeof(*e) + v->metadata.n);
-    *e = (struct entry){v->offset, v->commit_ms, v->leader_epoch, v->metadata.n};
+    *e = (struct entry){v->offset, v->commit_ms, v->topic_id, v->leader_epoch, v->metadata.n};
     if (v->metadata.n) memcpy(e->metadata, v->metadata.p, v->metadata.n);
     free(map_put(&g->entries, buf_str(key), e));
+}
+
+// Zero when there is no such topic.
+static struct uuid id_of_topic(struct offsets *o, const char *name) {
+    struct topic *t = topic_get(o->store, name);
+    struct uuid id = t ? topic_id(t) : (struct uuid){{0}};
+    topic_unref(t);
+    return id;
+}
+
+// Whether the entry is of the topic that has the name today. Entries of old clients do not say.
+static bool is_current(struct offsets *o, const struct entry *e, const char *topic) {
+    return uuid_is_zero(e->topic_id) || uuid_eq(e->topic_id, id_of_topic(o, topic));
 }
 
 // ── loading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -157,7 +171,7 @@ static struct offsets_change *change_new(struct offsets *o, const char *group, c
         entry_key(&key, str_of(list[i].topic), list[i].partition);
         struct str copy = arena_copy(&memory, buf_str(&key));
         one->key = (struct buf){.p = (uint8_t *)(uintptr_t)copy.p, .n = copy.n};
-        one->value = (struct offset_value){list[i].offset, list[i].leader_epoch, arena_copy(&memory, list[i].metadata), now, -1};
+        one->value = (struct offset_value){list[i].offset, list[i].leader_epoch, arena_copy(&memory, list[i].metadata), now, -1, list[i].topic_id};
     }
     buf_done(&key);
     ch->memory = memory;
@@ -197,7 +211,7 @@ static int build(struct buf *out, const char *group, const struct group_offset *
         buf_clear(&key);
         buf_clear(&value);
         offsets_key_encode(&key, &(struct offsets_key){.kind = OFFSETS_KEY_COMMIT, .group = str_of(group), .topic = str_of(g->topic), .partition = g->partition});
-        offset_value_encode(&value, &(struct offset_value){g->offset, g->leader_epoch, g->metadata, now, -1});
+        offset_value_encode(&value, &(struct offset_value){g->offset, g->leader_epoch, g->metadata, now, -1, g->topic_id});
         batch_add(&b, now, buf_str(&key), g->offset < 0 ? (struct str){NULL, 0} : buf_str(&value), NULL, 0);
     }
     buf_done(&key);
@@ -205,15 +219,22 @@ static int build(struct buf *out, const char *group, const struct group_offset *
     return batch_end(&b, err);
 }
 
-int offsets_append(struct offsets *o, struct commit *c, const char *group, const struct group_offset *list, size_t n, struct offsets_change **ret,
-                   struct err *err) {
+// Leaves out what was read of a topic that has been deleted since, and says of the rest which topic it is.
+static size_t keep_current(struct offsets *o, const struct group_offset *list, size_t n, struct group_offset *ret) {
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct uuid now = id_of_topic(o, list[i].topic);
+        if (list[i].offset >= 0 && !uuid_is_zero(list[i].topic_id) && !uuid_eq(list[i].topic_id, now)) continue;
+        ret[kept] = list[i];
+        ret[kept++].topic_id = now;
+    }
+    return kept;
+}
+
+static int append(struct offsets *o, struct commit *c, const char *group, const struct group_offset *list, size_t n, struct offsets_change **ret,
+                  struct err *err) {
     struct buf bytes = {0};
     int64_t now = clock_wall_ms(o->clock);
-    if (!n) {
-        *ret = NULL;
-        return 0;
-    }
-    if (check_list(group, list, n, err) < 0) return -1;
     struct topic *t = topic_of(o, err);
     if (!t) return -1;
     struct partition *p = topic_partition(t, coord_partition(str_of(group), topic_partitions(t)));
@@ -225,16 +246,25 @@ int offsets_append(struct offsets *o, struct commit *c, const char *group, const
     return 0;
 }
 
+int offsets_append(struct offsets *o, struct commit *c, const char *group, const struct group_offset *list, size_t n, struct offsets_change **ret,
+                   struct err *err) {
+    *ret = NULL;
+    if (!n) return 0;
+    if (check_list(group, list, n, err) < 0) return -1;
+    _cleanup_free_ struct group_offset *current = xcalloc(n, sizeof(*current));
+    n = keep_current(o, list, n, current);
+    return n ? append(o, c, group, current, n, ret, err) : 0;
+}
+
 static void settle(void *arg, const struct err *err) { offsets_settle(arg, err); }
 
 int offsets_commit(struct offsets *o, const char *group, const struct group_offset *list, size_t n, struct err *err) {
     struct offsets_change *ch;
     struct commit *c = commit_new(o->store);
-    if (!n || offsets_append(o, c, group, list, n, &ch, err) < 0) {
-        commit_free(c);
-        return n ? -1 : 0;
-    }
-    return coord_commit(o->store, c, settle, ch, err);
+    int failed = offsets_append(o, c, group, list, n, &ch, err);
+    if (!failed && ch) return coord_commit(o->store, c, settle, ch, err);
+    commit_free(c);
+    return failed;
 }
 
 // ── answering ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -245,7 +275,7 @@ int64_t offsets_get(struct offsets *o, const char *group, const char *topic, int
     pthread_mutex_lock(&o->lock);
     const struct group *g = map_get(&o->groups, str_of(group));
     const struct entry *e = g ? map_get(&g->entries, buf_str(&key)) : NULL;
-    int64_t offset = e ? e->offset : -1;
+    int64_t offset = e && is_current(o, e, topic) ? e->offset : -1;
     pthread_mutex_unlock(&o->lock);
     buf_done(&key);
     return offset;
@@ -261,6 +291,7 @@ static struct group_offset answer(const struct map_entry *m) {
         .leader_epoch = e->leader_epoch,
         .metadata = str_make(e->metadata, e->metadata_n),
         .commit_ms = e->commit_ms,
+        .topic_id = e->topic_id,
     };
 }
 
@@ -271,7 +302,7 @@ int offsets_each(struct offsets *o, const char *group, int (*each)(void *arg, co
     _cleanup_free_ struct map_entry **sorted = map_sorted(&g->entries);
     for (size_t i = 0; i < g->entries.n; i++) {
         struct group_offset a = answer(sorted[i]);
-        int stop = each(arg, &a);
+        int stop = is_current(o, sorted[i]->value, a.topic) ? each(arg, &a) : 0;
         if (stop) return stop;
     }
     return 0;
@@ -293,18 +324,53 @@ struct deletion {
     size_t n, cap;
 };
 
-static int delete_one(void *arg, const struct group_offset *g) {
-    struct deletion *d = arg;
+static void delete_one(struct deletion *d, const struct group_offset *g) {
     struct group_offset one = {.topic = arena_copy(&d->names, str_of(g->topic)).p, .partition = g->partition, .offset = -1};
     VEC_PUSH(d->list, d->n, d->cap, one);
+}
+
+// Those of one topic, or all.
+static void gather(struct offsets *o, const char *group, const char *topic, struct deletion *d) {
+    LOCK_SCOPE(&o->lock);
+    const struct group *g = map_get(&o->groups, str_of(group));
+    size_t at = 0;
+    for (struct map_entry *m; g && (m = map_next(&g->entries, &at));) {
+        struct group_offset a = answer(m);
+        if (!topic || !strcmp(a.topic, topic)) delete_one(d, &a);
+    }
+}
+
+static int delete_gathered(struct offsets *o, const char *group, struct deletion *d, struct err *err) {
+    int failed = offsets_commit(o, group, d->list, d->n, err);
+    arena_done(&d->names);
+    free(d->list);
+    return failed;
+}
+
+struct names { struct arena memory; char **items; size_t n, cap; };
+static int note_name(void *arg, const char *group) {
+    struct names *l = arg;
+    VEC_PUSH(l->items, l->n, l->cap, (char *)(uintptr_t)arena_copy(&l->memory, str_of(group)).p);
     return 0;
+}
+
+void offsets_forget_topic(struct offsets *o, const char *topic) {
+    struct names groups = {0};
+    struct err err;
+    int failed = 0;
+    offsets_groups(o, note_name, &groups);
+    for (size_t i = 0; i < groups.n && !failed; i++) {
+        struct deletion d = {0};
+        gather(o, groups.items[i], topic, &d);
+        failed = delete_gathered(o, groups.items[i], &d, &err);
+    }
+    arena_done(&groups.memory);
+    free(groups.items);
 }
 
 int offsets_delete_group(struct offsets *o, const char *group, struct err *err) {
     struct deletion d = {0};
-    offsets_each(o, group, delete_one, &d);
-    int failed = d.n ? offsets_commit(o, group, d.list, d.n, err) : err_set(err, ERR_NOT_FOUND, "group %s: no offsets", group);
-    arena_done(&d.names);
-    free(d.list);
-    return failed;
+    gather(o, group, NULL, &d);
+    if (!d.n) return err_set(err, ERR_NOT_FOUND, "group %s: no offsets", group);
+    return delete_gathered(o, group, &d, err);
 }

@@ -15,6 +15,10 @@ static void print_offset(struct json_writer *w, const struct offset_value *v) {
     json_ks(w, "metadata", v->metadata);
     json_ki(w, "commitTimestamp", v->commit_ms);
     if (v->expire_ms >= 0) json_ki(w, "expireTimestamp", v->expire_ms);
+    if (uuid_is_zero(v->topic_id)) return;
+    char id[23];
+    uuid_kafka(v->topic_id, id);
+    json_kz(w, "topicId", id);
 }
 
 static void print_member(struct json_writer *w, const struct group_member *m) {

@@ -34,18 +34,32 @@ static struct str take_nullable(struct in *in) { return take_sized(in, false, tr
 static struct str take_bytes(struct in *in) { return take_sized(in, true, false); }
 static uint32_t take_count(struct in *in, size_t min_size) { return cur_count(&in->c, take_length(in, true), min_size); }
 
-static void skip_tags(struct in *in) {
-    if (!in->flexible) return;
+// The one tagged field, tag 0, that is an id; others are skipped.
+static struct uuid take_tagged_id(struct in *in) {
+    struct uuid id = {{0}};
+    if (!in->flexible) return id;
     for (uint32_t n = cur_count(&in->c, (int64_t)(cur_uvarint(&in->c) & INT64_MAX), 2); n > 0 && !in->c.bad; n--) {
-        cur_uvarint(&in->c);
-        uint64_t size = cur_uvarint(&in->c);
-        cur_bytes(&in->c, cur_count(&in->c, (int64_t)(size & INT64_MAX), 1));
+        uint64_t tag = cur_uvarint(&in->c);
+        struct str value = cur_bytes(&in->c, cur_count(&in->c, (int64_t)(cur_uvarint(&in->c) & INT64_MAX), 1));
+        if (tag == 0 && value.n == sizeof(id)) memcpy(&id, value.p, sizeof(id));
     }
+    return id;
 }
+static void skip_tags(struct in *in) { (void)take_tagged_id(in); }
 
 static void put_string(struct buf *out, struct str s) {
     buf_be16(out, (uint16_t)s.n);
     buf_puts(out, s);
+}
+static void put_compact(struct buf *out, struct str s) {
+    buf_uvarint(out, s.n + 1);
+    buf_puts(out, s);
+}
+static void put_tagged_id(struct buf *out, struct uuid id) {
+    buf_uvarint(out, 1); // fields
+    buf_uvarint(out, 0); // tag
+    buf_uvarint(out, sizeof(id));
+    buf_put(out, &id, sizeof(id));
 }
 static void put_nullable(struct buf *out, struct str s) {
     if (s.p) put_string(out, s);
@@ -73,7 +87,7 @@ static int end(const struct in *in, const char *what, struct err *err) {
 
 // ── __consumer_offsets ───────────────────────────────────────────────────────────────────────────────────────────────
 
-enum { KEY_GROUP = 2, OFFSET_WRITTEN = 3, OFFSET_HIGHEST = 4, GROUP_WRITTEN = 3, GROUP_HIGHEST = 4, COORD_FLEXIBLE = 4 };
+enum { KEY_GROUP = 2, OFFSET_HIGHEST = 4, GROUP_WRITTEN = 3, GROUP_HIGHEST = 4, COORD_FLEXIBLE = 4 };
 
 void offsets_key_encode(struct buf *out, const struct offsets_key *k) {
     buf_be16(out, k->kind == OFFSETS_KEY_GROUP ? KEY_GROUP : 1);
@@ -101,11 +115,14 @@ int offsets_key_decode(struct str s, struct offsets_key *ret, struct err *err) {
 }
 
 void offset_value_encode(struct buf *out, const struct offset_value *v) {
-    buf_be16(out, OFFSET_WRITTEN);
+    bool flexible = !uuid_is_zero(v->topic_id);
+    buf_be16(out, flexible ? COORD_FLEXIBLE : COORD_FLEXIBLE - 1);
     buf_be64(out, (uint64_t)v->offset);
     buf_be32(out, (uint32_t)v->leader_epoch);
-    put_string(out, v->metadata);
+    if (flexible) put_compact(out, v->metadata);
+    else put_string(out, v->metadata);
     buf_be64(out, (uint64_t)v->commit_ms);
+    if (flexible) put_tagged_id(out, v->topic_id);
 }
 
 int offset_value_decode(struct str s, struct offset_value *ret, struct err *err) {
@@ -117,7 +134,7 @@ int offset_value_decode(struct str s, struct offset_value *ret, struct err *err)
     v.metadata = take_string(&in);
     v.commit_ms = (int64_t)cur_be64(&in.c);
     if (in.version == 1) v.expire_ms = (int64_t)cur_be64(&in.c);
-    skip_tags(&in);
+    v.topic_id = take_tagged_id(&in);
     if (end(&in, "offset value", err) < 0) return -1;
     *ret = v;
     return 0;

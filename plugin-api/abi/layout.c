@@ -200,7 +200,7 @@ AT(cn_source_ops, close, 64);
 SIZE(cn_sink_partition, 24);
 AT(cn_sink_partition, topic, 0);
 AT(cn_sink_partition, partition, 8);
-AT(cn_sink_partition, reserved, 12);
+AT(cn_sink_partition, topic_tag, 12);
 AT(cn_sink_partition, offset, 16);
 
 SIZE(cn_sink_ops, 88);

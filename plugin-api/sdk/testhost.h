@@ -28,6 +28,7 @@ struct testhost {
     char **lines;                       /* records of commits, as JSON objects (json.h), since testhost_clear */
     size_t line_count;
     void *task;                         /* the plugin's own, between open and close */
+    uint32_t topic_tag;                 /* of topics assigned from now on; another one: they were deleted and made again */
     struct testhost_int *in;
 };
 

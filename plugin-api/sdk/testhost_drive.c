@@ -298,7 +298,7 @@ static struct testhost_part *part_of(struct testhost_int *in, const char *topic,
 int64_t testhost_assign(struct testhost *t, const char *topic, int32_t partition, int64_t offset) {
     struct testhost_part *p = part_of(t->in, topic, partition);
     char *name = testhost_dup(topic);
-    struct cn_sink_partition s = {name, partition, 0, offset};
+    struct cn_sink_partition s = {name, partition, t->topic_tag, offset};
     p->assigned = 1;
     if (t->in->ops.sink.assign && t->in->ops.sink.assign(t->task, &s, 1) != 0) s.offset = -2;
     free(name);

@@ -28,7 +28,7 @@ CASE(a_group_starts_where_it_committed) {
     make_topic(b, "t", 2);
     fill(b, "t", 0, 3);
     fill(b, "t", 1, 3);
-    assert_ok(b->ops->offsets_set(b, "g", (struct backend_offset[]){{"t", 1, 2}}, 1, &err), err);
+    assert_ok(b->ops->offsets_set(b, "g", (struct backend_offset[]){{.topic = "t", .partition = 1, .offset = 2}}, 1, &err), err);
     struct consumer *c = make_consumer(b, &(struct consumer_options){.group = "g", .topics = &topic, .topic_count = 1});
     struct buf got = {0};
     read_text(b, c, 1, &got);
@@ -41,10 +41,10 @@ CASE(a_group_starts_where_it_committed) {
 }
 
 struct events { struct buf text; int64_t start; };
-static int on_assigned(void *arg, const char *topic, int32_t partition, int64_t *offset, struct err *err) {
+static int on_assigned(void *arg, const struct assigned *a, int64_t *offset, struct err *err) {
     (void)err;
     struct events *e = arg;
-    buf_printf(&e->text, "+%s-%d@%lld ", topic, partition, (long long)*offset);
+    buf_printf(&e->text, "+%s-%d@%lld ", a->topic, a->partition, (long long)*offset);
     if (e->start) *offset = e->start;
     return 0;
 }
@@ -72,6 +72,53 @@ CASE(a_pattern_follows_topics_that_come_and_go) {
     for (int i = 0; i < 100 && !e.text.n; i++) assert_int_equal(b->ops->poll(c, 1000, 10, &r, &err), 0);
     assert_buf(&e.text, "-shop.a-0 ");
     buf_done(&e.text);
+    b->ops->consumer_close(c);
+}
+
+struct noted { struct uuid id; int times; };
+static int note_id(void *arg, const struct assigned *a, int64_t *offset, struct err *err) {
+    struct noted *n = arg;
+    n->id = a->topic_id;
+    n->times++;
+    return 0;
+}
+
+// A topic that is deleted and made again is another one: what a group has read of the first says nothing about it.
+CASE(a_topic_made_again_is_read_from_its_start_whatever_was_committed_for_the_first) {
+    struct err err;
+    struct noted first = {0}, second = {0};
+    const char *topic = "t";
+    const struct consumed *r;
+    make_topic(b, "t", 1);
+    fill(b, "t", 0, 3);
+    struct consumer_options o = {.group = "g", .topics = &topic, .topic_count = 1, .from_beginning = true, .assigned = note_id, .arg = &first};
+    struct consumer *c = make_consumer(b, &o);
+    struct buf got = {0};
+    read_text(b, c, 3, &got);
+    struct producer *p = make_producer(b, "id");
+    struct answer a = {0};
+    struct backend_offset at = {"t", 0, 2, first.id};
+    b->ops->commit(p, NULL, NULL, 0, "g", &at, 1, answered, &a);
+    wait_answer(&a, 1);
+    assert_offsets(b, "g", "t-0 -> 2\n");
+    assert_ok(b->ops->topic_delete(b, "t", &err), err);
+    make_topic(b, "t", 1);
+    b->ops->commit(p, NULL, NULL, 0, "g", &at, 1, answered, &a); // the task has not heard of it yet
+    wait_answer(&a, 2);
+    assert_int_equal(a.code, ERR_NONE);
+    assert_offsets(b, "g", "");
+    fill(b, "t", 0, 5);
+    b->ops->consumer_close(c);
+    o.arg = &second;
+    c = make_consumer(b, &o);
+    buf_clear(&got);
+    read_text(b, c, 5, &got);
+    assert_buf(&got, "0@0:=0\n0@1:=1\n0@2:=2\n0@3:=3\n0@4:=4\n");
+    assert_int_equal(b->ops->poll(c, 1000, 0, &r, &err), 0);
+    assert_false(uuid_is_zero(second.id));
+    assert_false(uuid_eq(first.id, second.id));
+    buf_done(&got);
+    b->ops->producer_close(p);
     b->ops->consumer_close(c);
 }
 

@@ -362,7 +362,7 @@ CASE(positions_and_offsets_travel_with_the_records) {
     struct producer *p = make_producer(b, "id");
     struct answer a = {0};
     struct backend_position at[] = {{STR("{\"file\":\"a\"}"), STR("{\"at\":10}")}, {STR("{\"file\":\"b\"}"), STR("{\"at\":20}")}};
-    struct backend_offset offset = {"t", 0, 7};
+    struct backend_offset offset = {.topic = "t", .offset = 7};
     add(b, p, "t", 0, "k", "v");
     b->ops->commit(p, "files", at, 2, "connect-x", &offset, 1, answered, &a);
     wait_answer(&a, 1);
@@ -378,9 +378,9 @@ CASE(positions_and_offsets_travel_with_the_records) {
     assert_ok(b->ops->positions_set(b, "files", (struct backend_position[]){{STR("{\"file\":\"b\"}"), {NULL, 0}}}, 1, &err), err);
     assert_positions(b, "files", "");
 
-    assert_ok(b->ops->offsets_set(b, "connect-x", (struct backend_offset[]){{"t", 0, 3}, {"u", 1, 4}}, 2, &err), err);
+    assert_ok(b->ops->offsets_set(b, "connect-x", (struct backend_offset[]){{.topic = "t", .offset = 3}, {.topic = "u", .partition = 1, .offset = 4}}, 2, &err), err);
     assert_offsets(b, "connect-x", "t-0 -> 3\nu-1 -> 4\n");
-    assert_ok(b->ops->offsets_set(b, "connect-x", (struct backend_offset[]){{"t", 0, -1}}, 1, &err), err);
+    assert_ok(b->ops->offsets_set(b, "connect-x", (struct backend_offset[]){{.topic = "t", .offset = -1}}, 1, &err), err);
     assert_offsets(b, "connect-x", "u-1 -> 4\n");
     b->ops->producer_close(p);
 }

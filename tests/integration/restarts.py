@@ -231,7 +231,24 @@ def operated(scratch, pg):
         same('changes', changes(daemon), [('c', i) for i in (1, 2, 3, 4)])
 
 
-CASES = [drains, snapshot_killed, large_transaction_killed, server_restarted, slot_dropped, operated]
+def topic_made_again(scratch):
+    """What sink and group remember of a deleted topic says nothing about the next one of its name."""
+    out = scratch.file('out.jsonl')
+    sink = 'pipeline: p\nsinks:\n  f: {connector: file, topics: [t], path: %s, value.converter: string}\n' % out
+
+    def fill(daemon, letter, n, lines):
+        daemon.run('topics', 'create', 't')
+        daemon.run('produce', 't', input=''.join('%s%d\n' % (letter, i) for i in range(n)))
+        wait_until('%d lines' % lines, lambda: os.path.exists(out) and len(open(out).readlines()) >= lines)
+    with Daemon(scratch, {'p': sink}, args=['--set', 'offset.flush.interval.ms=50']) as daemon:
+        fill(daemon, 'a', 5, 5)
+        wait_until('the commit', lambda: daemon.run('offsets', 'get', 'p-f').stdout.split() == ['t/0', '5'])
+        daemon.run('topics', 'delete', 't')
+        fill(daemon, 'b', 8, 13)
+    same('lines', [json.loads(line) for line in open(out)], ['a%d' % i for i in range(5)] + ['b%d' % i for i in range(8)])
+
+
+CASES = [drains, topic_made_again, snapshot_killed, large_transaction_killed, server_restarted, slot_dropped, operated]
 
 
 def main():
@@ -240,7 +257,7 @@ def main():
         if len(sys.argv) > 1 and case.__name__ not in sys.argv[1:]:
             continue
         with Scratch('restarts') as scratch:
-            if case is drains:
+            if case in (drains, topic_made_again):
                 case(scratch)
             else:
                 with Postgres(scratch) as pg:

@@ -4,6 +4,7 @@
 #define BASE_HASH_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 // CRC-32C of p[0..n), continuing from `crc` (0 to start). Uses SSE4.2 or ARMv8 instructions where the CPU has them.
@@ -16,6 +17,8 @@ int32_t java_string_hash(const char *utf8, size_t n);
 
 struct uuid { uint8_t b[16]; };
 struct uuid uuid_random(void);
+bool uuid_eq(struct uuid a, struct uuid b);
+bool uuid_is_zero(struct uuid u);
 void uuid_kafka(struct uuid u, char out[23]);      // 22 characters of URL-safe base64, as Kafka prints topic ids
 int uuid_from_kafka(const char *text, size_t n, struct uuid *ret); // 0 or -1
 void uuid_hex(struct uuid u, char out[37]);        // 8-4-4-4-12

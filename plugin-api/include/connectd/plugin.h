@@ -61,7 +61,7 @@ struct cn_source_ops {
 struct cn_sink_partition {
     const char *topic;
     int32_t partition;
-    int32_t reserved;
+    uint32_t topic_tag;  /* differs when the topic was deleted and one of the same name made: what you remember by name is not of it. 0: not known */
     int64_t offset;      /* in: the next record core would put (-1: from auto.offset.reset). out (assign): the sink's own next offset wins */
 };
 

@@ -108,6 +108,51 @@ TEST(offsets_become_durable_with_the_commit_they_ride_in) {
     fs_close(fs);
 }
 
+static void make_topic(struct store *s, const char *name) {
+    struct err err;
+    assert_ok(store_topic_create(s, name, 1, NULL, 0, &err), err);
+}
+static struct uuid id_of(struct store *s, const char *name) {
+    struct topic *t = topic_get(s, name);
+    struct uuid id = topic_id(t);
+    topic_unref(t);
+    return id;
+}
+
+TEST(an_offset_is_of_the_topic_that_was_read_not_of_one_made_later_under_its_name) {
+    struct err err;
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct offsets *o = open_offsets(s);
+    make_topic(s, "t");
+    make_topic(s, "u");
+    struct group_offset late = {.topic = "t", .offset = 8, .leader_epoch = -1, .topic_id = id_of(s, "t")};
+    commit(o, "g", "t", 0, 7);
+    commit(o, "g", "u", 0, 9);
+    assert_ok(store_topic_delete(s, "t", &err), err);
+    assert_int_equal(offsets_get(o, "g", "t", 0), -1);
+    make_topic(s, "t");
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(offsets_get(o, "g", "t", 0), -1);
+        assert_group(o, "g", "u-0=9/-1/m ");
+        offsets_close(o);
+        s = fixture_reopen(s, &fs);
+        o = open_offsets(s);
+    }
+    assert_ok(offsets_commit(o, "g", &late, 1, &err), err); // of a consumer that has not heard of it
+    assert_int_equal(offsets_get(o, "g", "t", 0), -1);
+    commit(o, "g", "t", 0, 1);
+    assert_ok(offsets_commit(o, "g", &late, 1, &err), err);
+    assert_int_equal(offsets_get(o, "g", "t", 0), 1);
+    assert_ok(store_topic_delete(s, "u", &err), err);
+    offsets_forget_topic(o, "u");
+    make_topic(s, "u");
+    assert_group(o, "g", "t-0=1/-1/m ");
+    offsets_close(o);
+    fixture_close(s);
+    fs_close(fs);
+}
+
 TEST(deleted_offsets_and_groups_stay_deleted) {
     struct fs *fs = fs_mem_new();
     struct store *s = fixture_open(fs);

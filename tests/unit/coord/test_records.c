@@ -36,6 +36,9 @@ TEST(offset_commits_are_laid_out_as_kafkas) {
     assert_hex(&b, "0001" "000167" "0003746f70" "00000007");
     offset_value_encode(&b, &(struct offset_value){258, 5, STR("me"), 1000, -1});
     assert_hex(&b, "0003" "0000000000000102" "00000005" "00026d65" "00000000000003e8");
+    struct uuid id = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
+    offset_value_encode(&b, &(struct offset_value){258, 5, STR("me"), 1000, -1, id});
+    assert_hex(&b, "0004" "0000000000000102" "00000005" "036d65" "00000000000003e8" "01" "00" "10" "0102030405060708090a0b0c0d0e0f10");
     offsets_key_encode(&b, &(struct offsets_key){.kind = OFFSETS_KEY_GROUP, .group = STR("g")});
     assert_hex(&b, "0002" "000167");
 }
@@ -79,6 +82,7 @@ static bool decode_offset(struct str in, struct buf *t) {
     struct offset_value v;
     if (offset_value_decode(in, &v, NULL) < 0) return false;
     buf_printf(t, "%lld %d %.*s %lld %lld", (long long)v.offset, v.leader_epoch, STR_FMT(v.metadata), (long long)v.commit_ms, (long long)v.expire_ms);
+    if (!uuid_is_zero(v.topic_id)) buf_printf(t, " id %d", v.topic_id.b[15]);
     return true;
 }
 static bool decode_group(struct str in, struct buf *t) {
@@ -126,7 +130,8 @@ static const struct sample {
     {"0002" "0000000000000102" "00026d65" "00000000000003e8", "258 -1 me 1000 -1", decode_offset},
     {"0003" "0000000000000102" "00000005" "00026d65" "00000000000003e8", "258 5 me 1000 -1", decode_offset},
     {"0004" "0000000000000102" "00000005" "036d65" "00000000000003e8" "00", "258 5 me 1000 -1", decode_offset},
-    {"0004" "0000000000000102" "00000005" "036d65" "00000000000003e8" "01" "00" "03" "aabbcc", "258 5 me 1000 -1", decode_offset},
+    {"0004" "0000000000000102" "00000005" "036d65" "00000000000003e8" "01" "01" "03" "aabbcc", "258 5 me 1000 -1", decode_offset},
+    {"0004" "0000000000000102" "00000005" "036d65" "00000000000003e8" "01" "00" "10" "0102030405060708090a0b0c0d0e0f10", "258 5 me 1000 -1 id 16", decode_offset},
     // group values, version 0 to 4
     {"0000" "000163" "00000003" "000172" "ffff" "00000001" "00016d" "000163" "00022f68" "0000afc8" "00000001aa" "00000000", NULL, decode_group},
     {"0001" "000163" "00000003" "000172" "ffff" "00000001" "00016d" "000163" "00022f68" "000493e0" "0000afc8" "00000000" "00000000",

@@ -15,7 +15,7 @@ static struct journal_state state_of(uint32_t parts, const char *topic) {
     for (uint32_t i = 0; i < parts; i++) {
         char name[300];
         snprintf(name, sizeof name, "%s%u", topic, i);
-        s.entries[i] = (struct journal_entry){strdup(name), (int32_t)i, 1000000000000 + i};
+        s.entries[i] = (struct journal_entry){strdup(name), i * 7, (int32_t)i, 1000000000000 + i};
     }
     return s;
 }
@@ -30,6 +30,7 @@ static void assert_same(const struct journal_state *a, const struct journal_stat
     for (uint32_t i = 0; i < a->count; i++) {
         assert_string_equal(a->entries[i].topic, b->entries[i].topic);
         assert_int_equal(a->entries[i].partition, b->entries[i].partition);
+        assert_int_equal(a->entries[i].tag, b->entries[i].tag);
         assert_int_equal(a->entries[i].next, b->entries[i].next);
     }
 }

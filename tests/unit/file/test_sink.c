@@ -82,6 +82,32 @@ TEST(kafkas_option_means_raw_lines) {
     testhost_free(t);
 }
 
+TEST(a_topic_made_again_is_written_from_its_start) {
+    const char *dir = tmpdir_new();
+    const char *const *options = OPTIONS(option("path=%/out", dir));
+    struct testhost *t = sinking_start(options);
+    t->topic_tag = 77;
+    assert_int_equal(testhost_assign(t, "a", 0, 0), 0);
+    sinking_put(t, "a", 0, 0, 2);
+    assert_int_equal(testhost_flush(t, WAIT_MS), 0);
+    testhost_free(t);
+    t = sinking_start(options);
+    t->topic_tag = 77;
+    assert_int_equal(testhost_assign(t, "a", 0, 0), 2);
+    t->topic_tag = 0; // a host that does not know
+    assert_int_equal(testhost_assign(t, "a", 0, 0), 2);
+    t->topic_tag = 78;
+    assert_int_equal(testhost_assign(t, "a", 0, 0), 0);
+    sinking_put(t, "a", 0, 0, 1);
+    assert_int_equal(testhost_flush(t, WAIT_MS), 0);
+    assert_file(dir, "out", "{\"n\":0}\n{\"n\":1}\n{\"n\":0}\n");
+    testhost_free(t);
+    t = sinking_start(options);
+    t->topic_tag = 78;
+    assert_int_equal(testhost_assign(t, "a", 0, 0), 1);
+    testhost_free(t);
+}
+
 TEST(the_sinks_own_offsets_win) {
     const char *dir = tmpdir_new();
     const char *const *options = OPTIONS(option("path=%/out", dir));

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/cur.h"
 #include "base/err.h"
+#include "base/hash.h"
 
 #define OFFSETS_TOPIC "__consumer_offsets"
 #define TXN_TOPIC "__transaction_state"
@@ -37,7 +38,9 @@ struct offset_value {
     int32_t leader_epoch;    // -1 unknown
     struct str metadata;
     int64_t commit_ms, expire_ms; // expire -1: by the group's retention
+    struct uuid topic_id;    // zero: not known
 };
+// With a topic id as version 4 (read by Kafka from 4.1 on), else as version 3.
 void offset_value_encode(struct buf *out, const struct offset_value *v);
 int offset_value_decode(struct str in, struct offset_value *ret, struct err *err) MUST_USE;
 
