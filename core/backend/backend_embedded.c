@@ -4,7 +4,9 @@
 
 #include "backend/subscription.h"
 #include "base/mem.h"
+#include "base/say.h"
 #include "base/thread.h"
+#include "coord/records.h"
 #include "embedded_int.h"
 
 // ── topics ──
@@ -126,9 +128,10 @@ static void pairs_done(struct pairs *p) {
 static int positions(struct backend *b, const char *connector, int (*each)(void *, struct str, struct str), void *arg, struct err *err) {
     struct buf prefix = {0};
     struct pairs p;
-    (void)err;
+    struct kvmap *m = embedded_map(embedded_of(b), POSITIONS_TOPIC, err);
+    if (!m) return -1;
     put_prefix(&prefix, connector);
-    copy_pairs(embedded_of(b)->positions, buf_str(&prefix), &p);
+    copy_pairs(m, buf_str(&prefix), &p);
     int r = 0;
     for (size_t i = 0; i < p.n && !r; i++) {
         struct str partition = str_from(p.items[i].key, prefix.n);
@@ -141,6 +144,8 @@ static int positions(struct backend *b, const char *connector, int (*each)(void 
 }
 
 static int positions_set(struct backend *b, const char *connector, const struct backend_position *list, size_t n, struct err *err) {
+    struct kvmap *m = embedded_map(embedded_of(b), POSITIONS_TOPIC, err);
+    if (!m) return -1;
     struct kvmap_entry *entries = xcalloc(n + 1, sizeof(*entries));
     struct arena keys = {0};
     for (size_t i = 0; i < n; i++) {
@@ -149,7 +154,7 @@ static int positions_set(struct backend *b, const char *connector, const struct 
         entries[i] = (struct kvmap_entry){arena_copy(&keys, buf_str(&key)), list[i].offset};
         buf_done(&key);
     }
-    int r = kvmap_put(embedded_of(b)->positions, entries, n, err);
+    int r = kvmap_put(m, entries, n, err);
     arena_done(&keys);
     free(entries);
     return r;
@@ -164,8 +169,7 @@ static int take_offset(void *arg, const struct group_offset *g) {
 
 static int group_offsets(struct backend *b, const char *group, int (*each)(void *, const struct backend_offset *), void *arg, struct err *err) {
     struct offset_list l = {0};
-    (void)err;
-    offsets_each(embedded_of(b)->offsets, group, take_offset, &l);
+    if (offsets_each(embedded_of(b)->offsets, group, take_offset, &l, err) != 0) return -1;
     int r = 0;
     for (size_t i = 0; i < l.n; i++) {
         if (!r) r = each(arg, &l.items[i]);
@@ -216,13 +220,25 @@ static int take_name(void *arg, const char *name) {
     return 0;
 }
 
-// From the start on, also for sinks that are not running yet.
+static int hold_all(void *arg, struct topic *t) {
+    (void)arg;
+    for (int32_t i = 0; i < topic_partitions(t) && !topic_is_internal(topic_name(t)); i++) {
+        struct partition_offsets o;
+        partition_offsets(topic_partition(t, i), &o);
+        partition_hold(topic_partition(t, i), OFFSETS_TOPIC, o.log_start);
+    }
+    return 0;
+}
+
+// From the start on, also for sinks that are not running yet. What those have read whose offsets are damaged nobody knows: then nothing goes
+// but for the budget, until they are mended.
 static void hold_for_sinks(struct embedded *e) {
     struct names groups = {0};
+    if (offsets_damage(e->offsets)->n) store_topics(e->store, hold_all, NULL);
     offsets_groups(e->offsets, take_name, &groups);
     for (size_t i = 0; i < groups.n; i++) {
         struct offset_list l = {0};
-        if (str_starts(str_of(groups.items[i]), STR("connect-"))) offsets_each(e->offsets, groups.items[i], take_offset, &l);
+        if (str_starts(str_of(groups.items[i]), STR("connect-"))) (void)!offsets_each(e->offsets, groups.items[i], take_offset, &l, NULL);
         for (size_t k = 0; k < l.n; k++) {
             embedded_hold(e, groups.items[i], l.items[k].topic, l.items[k].partition, l.items[k].offset);
             free((char *)(uintptr_t)l.items[k].topic);
@@ -235,18 +251,39 @@ static void hold_for_sinks(struct embedded *e) {
 
 // ── maps ──
 
-static struct kvmap *map_of(struct embedded *e, const char *topic, struct err *err) {
+struct state_map {
+    struct kvmap *map; // NULL: it could not be loaded
+    struct err why;
+};
+
+static void state_map_close(void *value) {
+    struct state_map *m = value;
+    kvmap_close(m->map);
+    free(m);
+}
+
+static void say_damaged(void *arg, const char *topic, int32_t partition, const struct err *why) {
+    (void)arg;
+    say_err(SAY_WARN, why, "what depends on %s-%d is refused", topic, partition);
+}
+
+// One map over a topic, or they would not see each other's changes. What could not be read for want of memory is read again.
+struct kvmap *embedded_map(struct embedded *e, const char *topic, struct err *err) {
     LOCK_SCOPE(&e->lock);
-    // One map over a topic, or they would not see each other's changes.
-    struct kvmap *m = strcmp(topic, POSITIONS_TOPIC) == 0 ? e->positions : map_get(&e->maps, str_of(topic));
-    if (m) return m;
-    if (kvmap_store_open(e->store, e->clock, topic, &m, err) != 0) return NULL;
-    map_put(&e->maps, str_of(topic), m);
-    return m;
+    struct state_map *m = map_get(&e->maps, str_of(topic));
+    if (!m) {
+        struct state_map fresh = {0};
+        if (kvmap_store_open(e->store, e->clock, topic, &fresh.map, &fresh.why) != 0 && fresh.why.code != ERR_CORRUPT) return *err = fresh.why, NULL;
+        if (!fresh.map) say_damaged(NULL, topic, 0, &fresh.why);
+        m = xmemdup(&fresh, sizeof(fresh));
+        map_put(&e->maps, str_of(topic), m);
+    }
+    if (!m->map) *err = m->why;
+    return m->map;
 }
 
 static int map_load(struct backend *b, const char *topic, int (*each)(void *, struct str, struct str), void *arg, struct err *err) {
-    struct kvmap *m = map_of(embedded_of(b), topic, err);
+    struct kvmap *m = embedded_map(embedded_of(b), topic, err);
     struct pairs p;
     if (!m) return -1;
     copy_pairs(m, (struct str){"", 0}, &p);
@@ -257,7 +294,7 @@ static int map_load(struct backend *b, const char *topic, int (*each)(void *, st
 }
 
 static int map_write(struct backend *b, const char *topic, const struct backend_position *list, size_t n, struct err *err) {
-    struct kvmap *m = map_of(embedded_of(b), topic, err);
+    struct kvmap *m = embedded_map(embedded_of(b), topic, err);
     if (!m) return -1;
     struct kvmap_entry *entries = xcalloc(n + 1, sizeof(*entries));
     for (size_t i = 0; i < n; i++) entries[i] = (struct kvmap_entry){list[i].partition, list[i].offset};
@@ -281,6 +318,29 @@ static int json_txn(void *arg, const struct txn_state *s) {
     return 0;
 }
 
+// The internal topics' partitions that could not be loaded, whether the log itself knows that they are damaged or not.
+static void each_damaged(struct embedded *e, void (*each)(void *arg, const char *topic, int32_t partition, const struct err *why), void *arg) {
+    const struct damage *both[] = {offsets_damage(e->offsets), txns_damage(e->txns)};
+    size_t at = 0;
+    for (size_t k = 0; k < countof(both); k++)
+        for (size_t i = 0; i < both[k]->n; i++) each(arg, both[k]->items[i].topic, both[k]->items[i].partition, &both[k]->items[i].why);
+    LOCK_SCOPE(&e->lock);
+    for (struct map_entry *entry; (entry = map_next(&e->maps, &at));) {
+        const struct state_map *m = entry->value;
+        if (!m->map) each(arg, entry->key.p, 0, &m->why);
+    }
+}
+
+static void json_damaged(void *arg, const char *topic, int32_t partition, const struct err *why) {
+    struct json_writer *w = arg;
+    json_object(w);
+    json_kz(w, "topic", topic);
+    json_ki(w, "partition", partition);
+    json_kz(w, "reason", why->msg);
+    json_kz(w, "hint", why->hint);
+    json_object_end(w);
+}
+
 static void status_json(struct backend *b, struct json_writer *w) {
     struct embedded *e = embedded_of(b);
     json_object(w);
@@ -291,16 +351,18 @@ static void status_json(struct backend *b, struct json_writer *w) {
     json_array(w);
     txns_each(e->txns, json_txn, w);
     json_array_end(w);
+    json_ki(w, "undecided_transactions", e->undecided);
+    json_key(w, STR("damaged"));
+    json_array(w);
+    each_damaged(e, json_damaged, w);
+    json_array_end(w);
     json_object_end(w);
 }
-
-static void close_map(void *m) { kvmap_close(m); }
 
 static void close_backend(struct backend *b) {
     struct embedded *e = embedded_of(b);
     store_on_lost(e->store, NULL, NULL);
-    map_done(&e->maps, close_map);
-    kvmap_close(e->positions);
+    map_done(&e->maps, state_map_close);
     offsets_close(e->offsets);
     txns_close(e->txns);
     pthread_mutex_destroy(&e->lock);
@@ -347,13 +409,20 @@ static const struct backend_ops ops = {
 
 int backend_embedded_open(const struct embedded_options *o, struct backend **ret, struct err *err) {
     struct embedded *e = xcalloc(1, sizeof(*e));
+    struct err why;
     struct txns_report report;
     *e = (struct embedded){.base = {&ops}, .store = o->store, .default_partitions = o->default_partitions > 0 ? o->default_partitions : 1, .codec = o->compression, .clock = o->clock ? o->clock : &clock_real};
     e->commit_max = o->commit_max_bytes ? o->commit_max_bytes : 15 << 20;
     pthread_mutex_init(&e->lock, NULL);
     if (txns_open(e->store, e->clock, o->txn_partitions, &e->txns, &report, err) != 0) goto no_txns;
     if (offsets_open(e->store, e->clock, o->offsets_partitions, &e->offsets, err) != 0) goto no_offsets;
-    if (kvmap_store_open(e->store, e->clock, POSITIONS_TOPIC, &e->positions, err) != 0) goto no_positions;
+    each_damaged(e, say_damaged, NULL);
+    if (!embedded_map(e, POSITIONS_TOPIC, &why) && why.code != ERR_CORRUPT) {
+        *err = why;
+        goto no_positions;
+    }
+    e->undecided = report.undecided;
+    if (e->undecided) say(SAY_WARN, "%u open transactions stay undecided, because a partition of " TXN_TOPIC " is damaged: readers wait before them", e->undecided);
     hold_for_sinks(e);
     store_on_lost(e->store, on_lost, e);
     *ret = &e->base;

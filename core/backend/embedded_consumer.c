@@ -174,12 +174,13 @@ static struct cursor *cursor_find(struct embedded_consumer *c, const char *topic
     return NULL;
 }
 
-static int64_t start_of(struct embedded_consumer *c, const char *topic, int32_t partition, struct partition *p) {
+static int start_of(struct embedded_consumer *c, const char *topic, int32_t partition, struct partition *p, int64_t *ret, struct err *err) {
     struct partition_offsets o;
-    int64_t committed = c->group ? offsets_get(c->e->offsets, c->group, topic, partition) : -1;
-    if (committed >= 0) return committed;
+    int64_t committed = -1;
+    if (c->group && offsets_get(c->e->offsets, c->group, topic, partition, &committed, err) != 0) return -1;
     partition_offsets(p, &o);
-    return c->options.from_beginning ? o.log_start : o.last_stable;
+    *ret = committed >= 0 ? committed : c->options.from_beginning ? o.log_start : o.last_stable;
+    return 0;
 }
 
 static int assign(struct embedded_consumer *c, struct topic *t, int32_t index, struct err *err) {
@@ -192,8 +193,8 @@ static int assign(struct embedded_consumer *c, struct topic *t, int32_t index, s
         free(k);
         return 0;
     }
-    k->next = start_of(c, name, index, k->partition);
     VEC_PUSH(c->cursors, c->n, c->cap, k);
+    if (start_of(c, name, index, k->partition, &k->next, err) != 0) return -1;
     if (c->options.assigned && c->options.assigned(c->options.arg, &(struct assigned){name, index, topic_id(k->topic)}, &k->next, err) != 0) return -1;
     if (c->group) embedded_hold(c->e, c->group, name, index, k->next);
     give_back(c, k);
@@ -427,6 +428,7 @@ int embedded_poll(struct consumer *consumer, size_t max_bytes, int64_t timeout_m
 
 int embedded_consumer_open(struct backend *b, const struct consumer_options *o, struct consumer **ret, struct err *err) {
     struct embedded *e = embedded_of(b);
+    if (o->group && offsets_check(e->offsets, o->group, err) != 0) return -1;
     struct embedded_consumer *c = xcalloc(1, sizeof(*c));
     *c = (struct embedded_consumer){.e = e, .options = *o, .group = o->group ? xstrdup(o->group) : NULL, .wake = -1, .refreshed_ms = INT64_MIN / 2};
     c->last = &c->first;

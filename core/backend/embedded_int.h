@@ -24,9 +24,9 @@ struct embedded {
     enum codec codec;             // of topics that leave it to producers
     struct offsets *offsets;
     struct txns *txns;
-    struct kvmap *positions;
+    uint32_t undecided;           // transactions left open for want of a state
     pthread_mutex_t lock;         // guards maps, consumers
-    struct map maps;              // topic → kvmap
+    struct map maps;              // topic → struct state_map
     struct embedded_consumer *consumers;
     _Atomic uint64_t generation;  // of the topics, as far as this backend changed them
     void (*lost)(void *arg, const char *group, const char *topic, int32_t partition, int64_t first, int64_t last);
@@ -34,6 +34,8 @@ struct embedded {
 };
 
 static inline struct embedded *embedded_of(struct backend *b) { return (struct embedded *)(void *)b; }
+// The map over a topic; NULL with the cause when it could not be loaded.
+struct kvmap *embedded_map(struct embedded *e, const char *topic, struct err *err);
 // A map's key of a source position, as Connect writes it: ["connector",{partition}].
 void embedded_position_key(struct buf *out, const char *connector, struct str partition);
 void embedded_topics_changed(struct embedded *e); // wakes consumers, who look again

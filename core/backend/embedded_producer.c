@@ -462,6 +462,8 @@ static int spill(struct embedded_producer *p, struct err *err) {
 
 static int append_positions(struct embedded_producer *p, struct sent *s, const char *connector, const struct backend_position *positions, size_t n, struct err *err) {
     if (!n) return 0;
+    struct kvmap *m = embedded_map(p->e, POSITIONS_TOPIC, err);
+    if (!m) return -1;
     struct kvmap_entry *entries = xcalloc(n, sizeof(*entries));
     size_t *starts = xcalloc(n + 1, sizeof(*starts));
     struct buf keys = {0};
@@ -470,7 +472,7 @@ static int append_positions(struct embedded_producer *p, struct sent *s, const c
         starts[i + 1] = keys.n;
     }
     for (size_t i = 0; i < n; i++) entries[i] = (struct kvmap_entry){str_make(keys.p + starts[i], starts[i + 1] - starts[i]), positions[i].offset};
-    int r = kvmap_append(p->e->positions, s->commit, entries, n, &s->positions, err);
+    int r = kvmap_append(m, s->commit, entries, n, &s->positions, err);
     buf_done(&keys);
     free(starts);
     free(entries);

@@ -129,6 +129,24 @@ static void show_orphaned(const struct doc_node *orphaned) {
                term_colour(stdout, PLAIN), doc_text(o, "name", "?"), doc_text(o, "remove", "connectd offsets reset NAME"));
 }
 
+static bool is_listed(const struct doc_node *list, const struct doc_node *p) {
+    DOC_EACH(x, list)
+        if (strcmp(doc_text(x, "topic", ""), doc_text(p, "topic", "")) == 0 && doc_int(x, "partition", -1) == doc_int(p, "partition", -1)) return true;
+    return false;
+}
+
+static void show_damaged(const struct doc_node *p) {
+    printf("\n%sdamaged%s %s-%s: %s\n", term_colour(stdout, RED), term_colour(stdout, PLAIN), doc_text(p, "topic", "?"), doc_text(p, "partition", "?"), doc_text(p, "reason", "?"));
+    if (*doc_text(p, "hint", "")) printf("  hint: %s\n", doc_text(p, "hint", ""));
+}
+
+// Partitions that the log has stopped, and internal ones that could not be loaded.
+static void show_damage(const struct doc_node *backend) {
+    const struct doc_node *unloaded = doc_get(backend, "damaged");
+    DOC_EACH(p, unloaded) show_damaged(p);
+    DOC_EACH(p, doc_get(doc_get(backend, "log"), "failed_partitions")) if (!is_listed(unloaded, p)) show_damaged(p);
+}
+
 static void show_metric(const struct doc_node *m) {
     printf("  %-40s", m->key.p);
     if (m->text.p) printf(" %s", m->text.p);
@@ -169,6 +187,7 @@ static void show_status(const struct args *a, const struct doc_node *s) {
     show_failures(connectors);
     show_refused(doc_get(s, "refused"));
     show_orphaned(doc_get(s, "orphaned"));
+    show_damage(doc_get(s, "backend"));
     if (arg_flag(a, "verbose")) show_metrics(connectors);
 }
 

@@ -144,7 +144,8 @@ static int host_schema_put(struct cn_host *h, const char *name, const void *p, u
     if (n > 1 << 20) err_set(&err, ERR_TOO_LARGE, "schema %s: %u bytes are more than 1 MiB", name, n);
     else if (!i->params.runtime || !i->params.runtime->schema_put) err_set(&err, ERR_UNSUPPORTED, "schemas can not be stored here");
     else rc = i->params.runtime->schema_put(i->params.runtime_arg, name, p, n, &err);
-    return rc == 0 ? 0 : failed_err(i, err_retriable(&err) ? CN_FAIL_TRANSIENT : CN_FAIL_BUG, &err);
+    if (rc == 0) return 0;
+    return failed_err(i, err_retriable(&err) ? CN_FAIL_TRANSIENT : err.code == ERR_CORRUPT ? CN_FAIL_LOST_DATA : CN_FAIL_BUG, &err);
 }
 static int64_t host_schema_get(struct cn_host *h, const char *name, void *p, uint32_t max) {
     const struct instance_params *q = &of(h)->params;

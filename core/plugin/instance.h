@@ -27,7 +27,7 @@ struct spool;   // plugin/spool.h
 struct instance_runtime {
     void (*settle)(void *arg, const struct cn_verdict *v, uint32_t n); // [any]; the texts are the plugin's
     int (*schema_put)(void *arg, const char *name, const void *p, uint32_t n, struct err *err);
-    int64_t (*schema_get)(void *arg, const char *name, void *p, uint32_t max); // the full size, -1 absent
+    int64_t (*schema_get)(void *arg, const char *name, void *p, uint32_t max); // the full size, -1 absent; a run that can not tell ends
 };
 
 struct instance_params {

@@ -28,12 +28,13 @@ static void failed(struct connector *c, const struct failure *f) {
 }
 
 // How many tasks. Options that can not be read are the task's to report and to try again. A plugin that brought the daemon down twice
-// is not started a third time (promise 7): then *ret_held is set and *f says why.
+// is not started a third time (promise 7), nor one that may be meant to rest: then *ret_held is set and *f says why.
 static int plan(struct connector *c, uint32_t *ret, bool *ret_held, struct failure *f) {
     struct connector_setup *setup;
     struct failure ignored;
     *ret = 1;
-    *ret_held = false;
+    if ((*ret_held = c->held.text[0])) *f = c->held;
+    if (*ret_held) return 0;
     if (definition_setup(c->def, &setup, NULL, &ignored) != 0) return 0;
     *ret_held = connector_suspended(c->def->env, setup, f);
     int r = *ret_held ? 0 : definition_plan(c->def, setup, ret, f);

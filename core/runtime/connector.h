@@ -22,6 +22,7 @@ struct connector {
     uint32_t n;
     bool started;
     struct failure failure; // text "" when there is none
+    struct failure held;    // why its tasks begin FAILED and wait to be restarted; text "" when they need not
     unsigned abandoned;     // tasks that did not come back, ever
     unsigned hung;          // since the last start: after three it stays FAILED
 };

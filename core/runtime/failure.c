@@ -31,7 +31,8 @@ int failure_plugin(struct failure *f, struct instance *i, const char *op) {
 
 int failure_err(struct failure *f, const struct err *err, enum cn_fail_class otherwise) {
     bool transient = err_retriable(err) || err->code == ERR_IO || err->code == ERR_FENCED;
-    return failure_set(f, transient ? CN_FAIL_TRANSIENT : otherwise, err->hint, "%s", err->msg);
+    enum cn_fail_class c = transient ? CN_FAIL_TRANSIENT : err->code == ERR_CORRUPT ? CN_FAIL_LOST_DATA : otherwise;
+    return failure_set(f, c, err->hint, "%s", err->msg);
 }
 
 int failure_wrap(struct failure *f, const char *fmt, ...) {

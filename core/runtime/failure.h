@@ -33,7 +33,7 @@ struct failure {
 int failure_set(struct failure *f, enum cn_fail_class c, const char *hint, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 // As the plugin said in `op`.
 int failure_plugin(struct failure *f, struct instance *i, const char *op);
-// From an error of ours: retriable and I/O errors are transient, the rest as `otherwise` says.
+// From an error of ours: retriable and I/O errors are transient, damage is lost data (no attempt mends it), the rest as `otherwise` says.
 int failure_err(struct failure *f, const struct err *err, enum cn_fail_class otherwise);
 // Prefixes context.
 int failure_wrap(struct failure *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -131,6 +131,7 @@ int gaps_write(struct gaps *g, char *(*topic_of)(void *arg, const char *group), 
     for (const struct gap *x; rc == 0 && (x = first_of(g));) {
         _cleanup_free_ char *topic = topic_of(arg, x->group);
         if (topic) rc = write_gap(g, p, x, topic, err);
+        else say(SAY_ERROR, "records %s-%d@%lld to %lld were deleted by retention; who had not read them is not known (%s)", x->topic, x->partition, (long long)x->first, (long long)x->last, x->group);
         if (rc == 0) drop_first(g);
     }
     g->backend->ops->producer_close(p);

@@ -76,9 +76,8 @@ static int64_t until_next(const struct sink *s) {
 }
 
 static int read_failed(const struct sink *s, const struct err *err, struct failure *f) {
-    bool damaged = err->code == ERR_CORRUPT;
-    failure_err(f, err, damaged ? CN_FAIL_LOST_DATA : CN_FAIL_BUG);
-    if (damaged && !err->hint[0]) // a batch; a partition that is stopped says itself how to go on
+    failure_err(f, err, CN_FAIL_BUG);
+    if (err->code == ERR_CORRUPT && !err->hint[0]) // a batch; a partition that is stopped says itself how to go on
         snprintf(f->hint, sizeof(f->hint), "the disk damaged it; `connectd log-dump` on the file shows what is whole. To go on behind it: connectd stop %s, "
                  "connectd offsets set %s TOPIC/PARTITION=OFFSET, connectd resume %s", s->run->name, s->run->name, s->run->name);
     return failure_wrap(f, "read the log");
@@ -167,13 +166,25 @@ static void drain(struct sink *s, int64_t deadline_ms) {
 
 // ── life ──
 
-// A sink without topics of its own reads what its pipeline's sources write.
+// A sink without topics of its own reads what its pipeline's sources write. When what they wrote before this start is not known, it goes on with
+// what it has offsets of, too.
 static bool wants_topic(void *arg, const char *topic) {
     const struct sink *s = arg;
     const struct connector_config *c = s->run->def->config;
     for (size_t i = 0; i < c->source_count; i++)
         if (state_topic_is_of(s->run->env->state, c->sources[i], topic)) return true;
-    return false;
+    return !state_topics_known(s->run->env->state) && state_topic_is_of(s->run->env->state, s->run->name, topic);
+}
+
+static int note_topic(void *arg, const struct backend_offset *o) {
+    const struct sink *s = arg;
+    struct err ignored; // there is nothing to write
+    return state_topic_used(s->run->env->state, s->run->name, s->run->index, o->topic, &ignored);
+}
+
+static int note_topics(struct sink *s, struct err *err) {
+    struct backend *b = s->run->env->backend;
+    return state_topics_known(s->run->env->state) ? 0 : b->ops->offsets(b, s->run->def->group, note_topic, s, err);
 }
 
 static int open_consumer(struct sink *s, struct failure *f) {
@@ -189,6 +200,7 @@ static int open_consumer(struct sink *s, struct failure *f) {
         .revoked = sink_on_revoked,
         .arg = s,
     };
+    if (note_topics(s, &err) != 0) return failure_err(f, &err, CN_FAIL_TRANSIENT);
     if (s->run->def->config->pipeline_topics) co.wants = wants_topic;
     else if (o->topics_regex && *o->topics_regex) co.regex = o->topics_regex;
     else co.topics = o->topics.items, co.topic_count = o->topics.n;

@@ -164,9 +164,14 @@ static int schema_put(void *arg, const char *name, const void *p, uint32_t n, st
     const struct run *r = arg;
     return state_schema_put(r->env->state, r->name, name, p, n, err);
 }
+// A schema that can not be read is not one that is absent: the plugin would begin anew.
 static int64_t schema_get(void *arg, const char *name, void *p, uint32_t max) {
-    const struct run *r = arg;
-    return state_schema_get(r->env->state, r->name, name, p, max);
+    struct run *r = arg;
+    struct err err;
+    int64_t n = state_schema_get(r->env->state, r->name, name, p, max, &err);
+    if (n >= 0 || err.code == ERR_NOT_FOUND) return n;
+    failure_err(&r->refused, &err, CN_FAIL_LOST_DATA);
+    return failure_wrap(&r->refused, "schema %s", name);
 }
 static const struct instance_runtime runtime = {.settle = settle, .schema_put = schema_put, .schema_get = schema_get};
 
@@ -219,6 +224,7 @@ static enum run_end run_once(struct task *t, struct failure *f) {
             attach(t, r);
             end = definition_is_source(t->def) ? source_run(r, f) : sink_run(r, f);
             if (run_lost(r)) return end;
+            if (r->refused.text[0]) *f = r->refused, end = RUN_FAILED;
             attach(t, NULL);
             instance_done(&r->instance);
         }
@@ -473,7 +479,7 @@ void run_enter(struct run *r, const char *op, int64_t budget_ms) {
 
 bool run_leave(struct run *r) {
     instance_leave(&r->instance);
-    return !run_lost(r);
+    return !run_lost(r) && !r->refused.text[0];
 }
 
 bool run_lost(const struct run *r) { return atomic_load(&r->task->abandoned); }

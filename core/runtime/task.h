@@ -67,13 +67,15 @@ struct run {
     struct metric *metrics;         // by enum source_metric or sink_metric
     void (*settle)(void *arg, const struct cn_verdict *v, uint32_t n); // [any thread] set by sink_run before it opens the plugin
     void *settle_arg;
+    struct failure refused;         // text not "": the plugin asked for what nobody can tell; the run ends with this
 };
 enum run_end source_run(struct run *r, struct failure *f);
 enum run_end sink_run(struct run *r, struct failure *f);
 
 enum task_want run_wants(const struct run *r);
 // Around every call of the plugin. budget_ms: how long it may take before it counts as hung (0: the usual). run_leave returns false when
-// the task was abandoned meanwhile: then nothing may be touched any more but the plugin's close.
+// what the call gave is not to be used: the run was refused something in it, or the task was abandoned meanwhile (run_lost): then nothing
+// may be touched any more but the plugin's close.
 void run_enter(struct run *r, const char *op, int64_t budget_ms);
 bool run_leave(struct run *r);
 bool run_lost(const struct run *r);

@@ -407,6 +407,7 @@ int worker_restart(struct worker *w, const char *name, int task, bool only_faile
     if (task >= 0 || only_failed) return restart_tasks(c, task, only_failed, deadline, err);
     connector_ask(c, WANT_STOP);
     connector_stop(c, deadline);
+    c->held = (struct failure){0}; // somebody knows that it shall run
     connector_start(c);
     return connector_settled(c, deadline) ? 0 : timed_out(c, "not all tasks started again", err);
 }

@@ -3,6 +3,8 @@
 //
 //   read every file ─► wrong ones: refused, their running version stays
 //                   └► right ones: what a file no longer has or has changed is asked to stop, all at once; then what is new or changed starts
+#include <stdio.h>
+
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/say.h"
@@ -182,6 +184,25 @@ static void stop_changed(struct apply *a, int64_t deadline) {
     free(stopping);
 }
 
+// A connector of which nobody knows whether it was paused or stopped must not run by accident: somebody has to say so.
+static void hold(struct connector *c, const struct err *why) {
+    failure_err(&c->held, why, CN_FAIL_LOST_DATA);
+    failure_wrap(&c->held, "whether it was paused or stopped is not known");
+    size_t n = strlen(c->held.hint);
+    snprintf(c->held.hint + n, sizeof(c->held.hint) - n, "; `connectd restart %s` runs it until the next start", connector_name(c));
+}
+
+static struct connector *connector_of(struct worker *w, struct definition *d, const char *file) {
+    enum target_state target = TARGET_RUNNING;
+    struct err err;
+    bool known = state_target(w->env->state, definition_name(d), &target, &err) == 0;
+    struct connector *c = connector_new(d, target, &w->lock);
+    if (!known) hold(c, &err);
+    else if (state_owner_set(w->env->state, definition_name(d), definition_is_source(d), d->component->name, file, &err) != 0)
+        say_err(SAY_WARN, &err, "connector %s is not noted", definition_name(d));
+    return c;
+}
+
 static void start_one(struct apply *a, const struct reading *r, const struct connector_config *config, bool existed) {
     struct worker *w = a->w;
     struct definition *d;
@@ -190,9 +211,7 @@ static void start_one(struct apply *a, const struct reading *r, const struct con
         add_change(a->report, WORKER_REFUSED, r->path, config->name, xstrdup(err.msg));
         return;
     }
-    if (state_owner_set(w->env->state, config->name, definition_is_source(d), d->component->name, r->path, &err) != 0)
-        say_err(SAY_WARN, &err, "connector %s is not noted", config->name);
-    struct connector *c = connector_new(d, state_target(w->env->state, config->name), &w->lock);
+    struct connector *c = connector_of(w, d, r->path);
     worker_add(w, c);
     connector_start(c);
     add_change(a->report, existed ? WORKER_RESTARTED : WORKER_STARTED, r->path, config->name, NULL);

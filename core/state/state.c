@@ -18,6 +18,7 @@ struct value {
 struct state {
     struct backend *backend;
     char *worker_id;
+    struct err damage[TOPICS]; // why it could not be loaded; set at open
     pthread_mutex_t mutex; // guards the maps; not held while the backend writes
     struct map maps[TOPICS]; // key → value
 };
@@ -38,10 +39,23 @@ static void keep(struct state *s, int topic, struct str key, struct str value) {
     free(value.p ? map_put(m, key, value_new(value.p, value.n)) : map_remove(m, key));
 }
 
+static int refuse(const struct state *s, int topic, struct err *err) {
+    if (err) *err = s->damage[topic];
+    return -1;
+}
+
+// What follows from what runs needs no log to go on.
+static int put(struct state *s, int topic, const struct backend_position *entries, size_t n, struct err *err) {
+    struct err why;
+    if (s->backend->ops->map_put(s->backend, topic_names[topic], entries, n, &why) == 0) return 0;
+    if (topic == STATUSES && why.code == ERR_CORRUPT) return 0;
+    if (err) *err = why;
+    return -1;
+}
+
 static int write_one(struct state *s, int topic, struct str key, struct str value, struct err *err) {
     struct backend_position entry = {key, value};
-    if (s->backend->ops->map_put(s->backend, topic_names[topic], &entry, 1, err) != 0)
-        return err_wrap(err, "%s %.*s", topic_names[topic], STR_FMT(key));
+    if (put(s, topic, &entry, 1, err) != 0) return err_wrap(err, "%s %.*s", topic_names[topic], STR_FMT(key));
     LOCK_SCOPE(&s->mutex);
     keep(s, topic, key, value);
     return 0;
@@ -79,8 +93,14 @@ int state_open(struct backend *b, const char *worker_id, struct state **ret, str
     pthread_mutex_init(&s->mutex, NULL);
     for (int t = 0; t < TOPICS; t++) {
         struct loading l = {s, t};
-        if (b->ops->map_load(b, topic_names[t], load_one, &l, err) == 0) continue;
+        struct err why;
+        if (b->ops->map_load(b, topic_names[t], load_one, &l, &why) == 0) continue;
+        if (why.code == ERR_CORRUPT) {
+            s->damage[t] = why;
+            continue;
+        }
         state_close(s);
+        if (err) *err = why;
         return err_wrap(err, "load %s", topic_names[t]);
     }
     *ret = s;
@@ -105,19 +125,23 @@ static const struct { const char *name, *v1, *v2; } targets[] = { // v1 is what 
 
 const char *target_state_name(enum target_state t) { return targets[t].name; }
 
-enum target_state state_target(struct state *s, const char *connector) {
+int state_target(struct state *s, const char *connector, enum target_state *ret, struct err *err) {
+    if (s->damage[CONFIGS].code) return refuse(s, CONFIGS, err);
     _cleanup_free_ char *key = xasprintf("target-state-%s", connector);
     _cleanup_free_ char *json = read_one(s, CONFIGS, key);
     _cleanup_free_ char *v2 = json ? json_field(json, "state.v2") : NULL;
+    *ret = TARGET_RUNNING;
     for (size_t i = 0; v2 && i < countof(targets); i++)
-        if (strcmp(v2, targets[i].v2) == 0) return (enum target_state)i;
-    return TARGET_RUNNING;
+        if (strcmp(v2, targets[i].v2) == 0) *ret = (enum target_state)i;
+    return 0;
 }
 
 int state_target_set(struct state *s, const char *connector, enum target_state t, struct err *err) {
     _cleanup_free_ char *key = xasprintf("target-state-%s", connector);
     _cleanup_free_ char *json = xasprintf("{\"state\":\"%s\",\"state.v2\":\"%s\"}", targets[t].v1, targets[t].v2);
-    if (state_target(s, connector) == t) return 0;
+    enum target_state is;
+    if (state_target(s, connector, &is, err) != 0) return -1;
+    if (is == t) return 0;
     return write_one(s, CONFIGS, str_of(key), str_of(json), err);
 }
 
@@ -198,6 +222,8 @@ bool state_topic_is_of(struct state *s, const char *connector, const char *topic
     LOCK_SCOPE(&s->mutex);
     return map_get(&s->maps[STATUSES], str_of(key)) != NULL;
 }
+
+bool state_topics_known(const struct state *s) { return !s->damage[STATUSES].code; }
 
 int state_topic_used(struct state *s, const char *connector, uint32_t task, const char *topic, struct err *err) {
     if (state_topic_is_of(s, connector, topic)) return 0;
@@ -280,7 +306,7 @@ int state_flush(struct state *s, struct err *err) {
             VEC_PUSH(entries, n, cap, entry);
         }
     }
-    int r = n ? s->backend->ops->map_put(s->backend, topic_names[STATUSES], entries, n, err) : 0;
+    int r = n ? put(s, STATUSES, entries, n, err) : 0;
     if (r) {
         LOCK_SCOPE(&s->mutex); // they are written with the next ones
         for (size_t i = 0; i < n; i++) {
@@ -304,11 +330,12 @@ int state_schema_put(struct state *s, const char *connector, const char *name, c
     return write_one(s, SCHEMAS, str_of(key), n ? str_make(p, n) : (struct str){0}, err);
 }
 
-int64_t state_schema_get(struct state *s, const char *connector, const char *name, void *p, size_t max) {
+int64_t state_schema_get(struct state *s, const char *connector, const char *name, void *p, size_t max, struct err *err) {
+    if (s->damage[SCHEMAS].code) return refuse(s, SCHEMAS, err);
     _cleanup_free_ char *key = xasprintf("%s/%s", connector, name);
     LOCK_SCOPE(&s->mutex);
     const struct value *v = map_get(&s->maps[SCHEMAS], str_of(key));
-    if (!v) return -1;
+    if (!v) return err_set(err, ERR_NOT_FOUND, "schema %s: there is none", name);
     if (v->n && max) memcpy(p, v->text, v->n < max ? v->n : max);
     return (int64_t)v->n;
 }

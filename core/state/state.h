@@ -9,6 +9,9 @@
 //
 // (Positions live in connect-offsets and are the backend's, since they travel with the records.) Thread-safe. Setters return
 // when it is durable, except statuses: they are noted and written by state_flush.
+//
+// A topic of these that is damaged stops only what depends on it. What stands in connect-status follows from what runs: it is kept in memory.
+// Target states and schemas can not be guessed: who asks for one is refused with the cause (ERR_CORRUPT).
 #ifndef STATE_STATE_H
 #define STATE_STATE_H
 
@@ -20,7 +23,7 @@ void state_close(struct state *s);
 
 enum target_state { TARGET_RUNNING, TARGET_PAUSED, TARGET_STOPPED };
 const char *target_state_name(enum target_state t); // "RUNNING"
-enum target_state state_target(struct state *s, const char *connector); // RUNNING when nothing was ever said
+int state_target(struct state *s, const char *connector, enum target_state *ret, struct err *err) MUST_USE; // RUNNING when nothing was ever said
 int state_target_set(struct state *s, const char *connector, enum target_state t, struct err *err) MUST_USE;
 
 // Who a connector is. Texts of a found one are copies in `ret`, freed by state_owner_done.
@@ -34,6 +37,7 @@ int state_owners(struct state *s, int (*each)(void *arg, const struct state_owne
 // A connector writes to, or reads from, a topic. Durable before it returns; known ones cost a look.
 int state_topic_used(struct state *s, const char *connector, uint32_t task, const char *topic, struct err *err) MUST_USE;
 bool state_topic_is_of(struct state *s, const char *connector, const char *topic);
+bool state_topics_known(const struct state *s); // false: connect-status could not be read, and what was used before this start is not known
 int state_topics(struct state *s, const char *connector, int (*each)(void *arg, const char *topic), void *arg);
 int state_topics_reset(struct state *s, const char *connector, struct err *err) MUST_USE;
 
@@ -42,7 +46,8 @@ void state_status(struct state *s, const char *connector, int task, const char *
 int state_flush(struct state *s, struct err *err) MUST_USE; // writes the statuses noted since the last one
 
 int state_schema_put(struct state *s, const char *connector, const char *name, const void *p, size_t n, struct err *err) MUST_USE; // n 0 deletes
-int64_t state_schema_get(struct state *s, const char *connector, const char *name, void *p, size_t max); // full size, -1 absent
+// The full size, -1 absent (ERR_NOT_FOUND) or not known.
+int64_t state_schema_get(struct state *s, const char *connector, const char *name, void *p, size_t max, struct err *err);
 
 // Removes everything known of a connector (its positions and group are the caller's to remove).
 int state_forget(struct state *s, const char *connector, struct err *err) MUST_USE;

@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "coord/damage.h"
 #include "coord/scan.h"
 #include "wait.h"
 
@@ -126,7 +127,7 @@ static int store_read(struct kvmap_log *l, int64_t *next, void (*each)(void *arg
         if (r.key.p) each(arg, r.key, r.value);
     *next = s.next;
     scan_done(&s);
-    return got < 0 ? err_wrap(err, "topic %s", topic_name(log->topic)) : 0;
+    return got < 0 ? -1 : 0;
 }
 
 static void store_log_close(struct kvmap_log *l) {
@@ -143,7 +144,12 @@ int kvmap_store_open(struct store *s, struct clock *clock, const char *topic, st
     if (coord_topic(s, topic, 1, &t, err) < 0) return -1;
     struct store_log *log = xcalloc(1, sizeof(*log));
     *log = (struct store_log){{&store_log_ops}, t, topic_partition(t, 0)};
-    if (kvmap_open(&log->log, &m, err) < 0) return -1;
+    struct err why;
+    if (kvmap_open(&log->log, &m, &why) < 0) {
+        (void)!damage_of(topic, 0, &why);
+        if (err) *err = why;
+        return -1;
+    }
     m->store = s;
     m->clock = clock;
     m->partition = log->partition;

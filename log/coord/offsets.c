@@ -28,6 +28,7 @@ struct offsets {
     struct clock *clock;
     int32_t partitions;
     uint32_t skipped;
+    struct damage damage;   // set at open. What memory holds of such a partition is never shown
     pthread_mutex_t making; // one call makes the topic; before lock
     pthread_mutex_t lock;   // guards all below
     struct topic *topic;    // NULL until first use
@@ -101,7 +102,7 @@ static int load_partition(struct offsets *o, int32_t i, struct buf *key, struct 
     scan_init(&s, topic_partition(o->topic, i), 0);
     while ((got = scan_next(&s, &r, err)) > 0) load_record(o, &r, key);
     scan_done(&s);
-    return got < 0 ? err_wrap(err, "%s-%d", OFFSETS_TOPIC, i) : 0;
+    return got < 0 ? damage_note(&o->damage, OFFSETS_TOPIC, i, err) : 0;
 }
 
 int offsets_open(struct store *s, struct clock *clock, int32_t partitions, struct offsets **ret, struct err *err) {
@@ -128,12 +129,21 @@ void offsets_close(struct offsets *o) {
     if (!o) return;
     topic_unref(o->topic);
     map_done(&o->groups, group_free);
+    damage_done(&o->damage);
     pthread_mutex_destroy(&o->making);
     pthread_mutex_destroy(&o->lock);
     free(o);
 }
 
 uint32_t offsets_skipped(const struct offsets *o) { return o->skipped; }
+const struct damage *offsets_damage(const struct offsets *o) { return &o->damage; }
+
+static int check(const struct offsets *o, struct str group, struct err *err) {
+    if (!o->damage.n || !damage_check(&o->damage, coord_partition(group, topic_partitions(o->topic)), err)) return 0;
+    return err_wrap(err, "group %.*s", STR_FMT(group));
+}
+
+int offsets_check(struct offsets *o, const char *group, struct err *err) { return check(o, str_of(group), err); }
 
 // The topic is made by the first commit.
 static struct topic *topic_of(struct offsets *o, struct err *err) {
@@ -250,7 +260,7 @@ int offsets_append(struct offsets *o, struct commit *c, const char *group, const
                    struct err *err) {
     *ret = NULL;
     if (!n) return 0;
-    if (check_list(group, list, n, err) < 0) return -1;
+    if (check_list(group, list, n, err) < 0 || offsets_check(o, group, err) < 0) return -1;
     _cleanup_free_ struct group_offset *current = xcalloc(n, sizeof(*current));
     n = keep_current(o, list, n, current);
     return n ? append(o, c, group, current, n, ret, err) : 0;
@@ -269,16 +279,17 @@ int offsets_commit(struct offsets *o, const char *group, const struct group_offs
 
 // ── answering ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-int64_t offsets_get(struct offsets *o, const char *group, const char *topic, int32_t partition) {
+int offsets_get(struct offsets *o, const char *group, const char *topic, int32_t partition, int64_t *ret, struct err *err) {
     struct buf key = {0};
+    if (offsets_check(o, group, err) < 0) return -1;
     entry_key(&key, str_of(topic), partition);
     pthread_mutex_lock(&o->lock);
     const struct group *g = map_get(&o->groups, str_of(group));
     const struct entry *e = g ? map_get(&g->entries, buf_str(&key)) : NULL;
-    int64_t offset = e && is_current(o, e, topic) ? e->offset : -1;
+    *ret = e && is_current(o, e, topic) ? e->offset : -1;
     pthread_mutex_unlock(&o->lock);
     buf_done(&key);
-    return offset;
+    return 0;
 }
 
 static struct group_offset answer(const struct map_entry *m) {
@@ -295,7 +306,8 @@ static struct group_offset answer(const struct map_entry *m) {
     };
 }
 
-int offsets_each(struct offsets *o, const char *group, int (*each)(void *arg, const struct group_offset *g), void *arg) {
+int offsets_each(struct offsets *o, const char *group, int (*each)(void *arg, const struct group_offset *g), void *arg, struct err *err) {
+    if (offsets_check(o, group, err) < 0) return -1;
     LOCK_SCOPE(&o->lock);
     const struct group *g = map_get(&o->groups, str_of(group));
     if (!g) return 0;
@@ -312,7 +324,7 @@ int offsets_groups(struct offsets *o, int (*each)(void *arg, const char *group),
     LOCK_SCOPE(&o->lock);
     _cleanup_free_ struct map_entry **sorted = map_sorted(&o->groups);
     for (size_t i = 0; i < o->groups.n; i++) {
-        int stop = each(arg, sorted[i]->key.p);
+        int stop = check(o, sorted[i]->key, NULL) < 0 ? 0 : each(arg, sorted[i]->key.p);
         if (stop) return stop;
     }
     return 0;
@@ -370,6 +382,7 @@ void offsets_forget_topic(struct offsets *o, const char *topic) {
 
 int offsets_delete_group(struct offsets *o, const char *group, struct err *err) {
     struct deletion d = {0};
+    if (offsets_check(o, group, err) < 0) return -1;
     gather(o, group, NULL, &d);
     if (!d.n) return err_set(err, ERR_NOT_FOUND, "group %s: no offsets", group);
     return delete_gathered(o, group, &d, err);

@@ -36,6 +36,7 @@ struct txns {
     struct store *store;
     struct clock *clock;
     int32_t partitions;
+    struct damage damage;   // set at open
     pthread_mutex_t lock;   // guards all below; before a txn's lock
     struct topic *topic;    // NULL until first use
     struct map states;      // id → struct state
@@ -71,6 +72,20 @@ struct txn {
 
 // ── markers and states ───────────────────────────────────────────────────────────────────────────────────────────────
 
+static int err_copy(struct err *err, const struct err *why) {
+    if (err) *err = *why;
+    return -1;
+}
+
+static struct partition *partition_of(const struct txns *t, struct str id) {
+    return topic_partition(t->topic, coord_partition(id, topic_partitions(t->topic)));
+}
+
+// 0 when all that was written of the id is loaded.
+static int check(const struct txns *t, struct str id, struct err *err) {
+    return t->damage.n ? damage_check(&t->damage, partition_index(partition_of(t, id)), err) : 0;
+}
+
 static int append_state(struct txns *t, struct commit *c, const char *id, const struct txn_value *v, struct err *err) {
     struct buf bytes = {0}, key = {0}, value = {0};
     struct batch_builder b;
@@ -78,8 +93,7 @@ static int append_state(struct txns *t, struct commit *c, const char *id, const 
     txn_value_encode(&value, v);
     batch_begin(&b, &bytes, CODEC_NONE);
     batch_add(&b, v->update_ms, buf_str(&key), buf_str(&value), NULL, 0);
-    struct partition *p = topic_partition(t->topic, coord_partition(str_of(id), topic_partitions(t->topic)));
-    int failed = batch_end(&b, err) < 0 || commit_append(c, p, &bytes, true, err) < 0;
+    int failed = batch_end(&b, err) < 0 || commit_append(c, partition_of(t, str_of(id)), &bytes, true, err) < 0;
     buf_done(&bytes);
     buf_done(&key);
     buf_done(&value);
@@ -117,11 +131,14 @@ static void places_done(struct places *ps) {
     free(ps->list);
 }
 
-// Adds a marker; nothing when the topic is gone, and its data with it.
+// Adds a marker; nothing when the topic is gone, and its data with it. Where the partition is stopped nobody reads: there an abort can wait
+// for the next start, and with a commit everything waits.
 static int mark(struct txns *t, struct commit *c, const char *topic, int32_t index, int64_t producer_id, int16_t epoch, bool commit, struct err *err) {
     struct topic *handle = topic_get(t->store, topic);
     struct partition *p = handle ? topic_partition(handle, index) : NULL;
-    int failed = p ? commit_marker(c, p, producer_id, epoch, commit, 0, err) : 0;
+    int failed = p ? partition_health(p, err) : 0;
+    if (p && !failed) failed = commit_marker(c, p, producer_id, epoch, commit, 0, err);
+    else if (!commit) failed = 0;
     topic_unref(handle);
     return failed;
 }
@@ -185,53 +202,59 @@ static int load_partition(struct txns *t, int32_t i, struct map *prepared, struc
     scan_init(&s, topic_partition(t->topic, i), 0);
     while (!failed && (got = scan_next(&s, &r, err)) != 0) failed = got < 0 ? -1 : load_record(t, &r, prepared, err);
     scan_done(&s);
-    return failed ? err_wrap(err, "%s-%d", TXN_TOPIC, i) : 0;
+    return failed ? damage_note(&t->damage, TXN_TOPIC, i, err) : 0;
 }
 
 static int complete_prepared(struct txns *t, const struct map *prepared, uint32_t *count, struct err *err) {
     size_t at = 0;
     for (struct map_entry *e; (e = map_next(prepared, &at));) {
         struct txn_value v;
+        struct err why = {0};
+        if (check(t, e->key, NULL)) continue;
         if (txn_value_decode(*(struct str *)e->value, &v, err) < 0) return -1;
-        int failed = complete(t, e->key.p, &v, err);
+        int failed = complete(t, e->key.p, &v, &why);
         struct state *s = state_of(t, e->key);
-        s->status = v.status == TXN_PREPARE_COMMIT ? TXN_COMPLETE_COMMIT : TXN_COMPLETE_ABORT;
+        if (!failed) s->status = v.status == TXN_PREPARE_COMMIT ? TXN_COMPLETE_COMMIT : TXN_COMPLETE_ABORT;
         txn_value_done(&v);
-        if (failed) return -1;
-        ++*count;
+        if (failed && why.code != ERR_CORRUPT) return err_copy(err, &why);
+        *count += !failed; // one that has a partition that is stopped stays prepared
     }
     return 0;
 }
 
-// A client's transaction goes on after a restart, its state says so.
-static bool is_ongoing(struct txns *t, int64_t producer_id) {
+// What the states say of a producer's open transaction.
+enum fate { ABORTED, GOES_ON, UNDECIDED };
+
+// A client's goes on after a restart, or was prepared and could not be completed. One of ours has a state that says nothing of it.
+static enum fate fate_of(struct txns *t, int64_t producer_id) {
+    static const enum fate fates[TXN_STATUS_COUNT] = {[TXN_ONGOING] = GOES_ON, [TXN_PREPARE_EPOCH_FENCE] = GOES_ON, [TXN_PREPARE_COMMIT] = GOES_ON, [TXN_PREPARE_ABORT] = GOES_ON};
+    enum fate unknown = t->damage.n ? UNDECIDED : ABORTED;
     size_t at = 0;
     for (struct map_entry *e; (e = map_next(&t->states, &at));) {
         const struct state *s = e->value;
-        if (s->producer_id == producer_id && (s->status == TXN_ONGOING || s->status == TXN_PREPARE_EPOCH_FENCE)) return true;
+        if (s->producer_id == producer_id && !check(t, e->key, NULL)) return fates[s->status];
     }
-    return false;
+    return unknown;
 }
 
-static int abort_left_open(struct txns *t, uint32_t *count, struct err *err) {
+static int abort_left_open(struct txns *t, struct txns_report *report, struct err *err) {
     struct places ps = {.only = -1};
     int failed = 0;
-    uint32_t n = 0;
     store_open_txns(t->store, note_place, &ps);
     struct commit *c = commit_new(t->store);
     for (size_t i = 0; i < ps.n && !failed; i++) {
-        if (is_ongoing(t, ps.list[i].producer_id)) continue;
-        failed = mark(t, c, ps.list[i].topic, ps.list[i].index, ps.list[i].producer_id, ps.list[i].epoch, false, err);
-        n++;
+        enum fate fate = fate_of(t, ps.list[i].producer_id);
+        report->undecided += fate == UNDECIDED;
+        if (fate == ABORTED) failed = mark(t, c, ps.list[i].topic, ps.list[i].index, ps.list[i].producer_id, ps.list[i].epoch, false, err);
     }
     places_done(&ps);
     if (failed || !commit_appends(c)) {
         commit_free(c);
         return failed;
     }
-    *count = n;
+    report->aborted = (uint32_t)commit_appends(c);
     if (coord_commit(t->store, c, NULL, NULL, err) != 0) return -1;
-    store_report_aborted(t->store, n);
+    store_report_aborted(t->store, report->aborted);
     return 0;
 }
 
@@ -242,7 +265,7 @@ static int open_states(struct txns *t, struct txns_report *report, struct err *e
     for (int32_t i = 0; t->topic && !failed && i < topic_partitions(t->topic); i++) failed = load_partition(t, i, &prepared, err);
     if (!failed) failed = complete_prepared(t, &prepared, &report->completed, err);
     map_done(&prepared, free);
-    return failed ? -1 : abort_left_open(t, &report->aborted, err);
+    return failed ? -1 : abort_left_open(t, report, err);
 }
 
 int txns_open(struct store *s, struct clock *clock, int32_t partitions, struct txns **ret, struct txns_report *ret_report, struct err *err) {
@@ -265,15 +288,19 @@ void txns_close(struct txns *t) {
     if (!t) return;
     topic_unref(t->topic);
     map_done(&t->states, free);
+    damage_done(&t->damage);
     pthread_mutex_destroy(&t->lock);
     free(t);
 }
+
+const struct damage *txns_damage(const struct txns *t) { return &t->damage; }
 
 int txns_each(struct txns *t, int (*each)(void *arg, const struct txn_state *s), void *arg) {
     LOCK_SCOPE(&t->lock);
     _cleanup_free_ struct map_entry **sorted = map_sorted(&t->states);
     for (size_t i = 0; i < t->states.n; i++) {
         const struct state *s = sorted[i]->value;
+        if (check(t, sorted[i]->key, NULL)) continue;
         struct txn *x = s->live;
         enum txn_status status = x ? (enum txn_status)atomic_load(&x->status) : s->status;
         struct txn_state a = {sorted[i]->key.p, s->producer_id, s->epoch, txn_status_name(status), 0, 0, s->start_ms};
@@ -301,7 +328,7 @@ static void forget_parts(struct txn *x) {
     atomic_store(&x->bytes, 0);
 }
 
-// The next epoch of an id, durable: aborts what its producer id has open, and fences it there.
+// The next epoch of an id, durable: aborts what its producer id has open, and fences it there. Where the state can not be written it only does that.
 static int next_epoch(struct txns *t, const char *id, struct state *s, enum txn_status status, struct err *err) {
     struct places ps = {.only = s->producer_id};
     int64_t producer_id = s->producer_id;
@@ -318,11 +345,14 @@ static int next_epoch(struct txns *t, const char *id, struct state *s, enum txn_
         failed = mark(t, c, ps.list[i].topic, ps.list[i].index, s->producer_id, (int16_t)(s->epoch + 1), false, err);
     places_done(&ps);
     struct txn_value v = state_value(t, producer_id, epoch, status, -1);
-    if (failed || append_state(t, c, id, &v, err) < 0) {
+    struct err stopped;
+    bool unsaid = partition_health(partition_of(t, str_of(id)), &stopped) != 0;
+    if (failed || (!unsaid && append_state(t, c, id, &v, err) < 0)) {
         commit_free(c);
         return -1;
     }
     if (coord_commit(t->store, c, NULL, NULL, err) < 0) return -1;
+    if (unsaid) return err_copy(err, &stopped);
     s->producer_id = producer_id;
     s->epoch = epoch;
     s->status = status;
@@ -353,6 +383,7 @@ int txn_init(struct txns *t, const char *id, struct txn **ret, struct err *err) 
     if (!*id || strlen(id) > INT16_MAX) return err_set(err, ERR_INVALID, "transactional id of %zu bytes", strlen(id));
     LOCK_SCOPE(&t->lock);
     if (!t->topic && coord_topic(t->store, TXN_TOPIC, t->partitions, &t->topic, err) < 0) return -1;
+    if (check(t, str_of(id), err) < 0) return err_wrap(err, "transactional id %s", id);
     struct state *s = state_of(t, str_of(id));
     if (s->live) fence(s->live);
     s->live = NULL;

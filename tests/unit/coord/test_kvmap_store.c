@@ -132,3 +132,22 @@ TEST(many_puts_stay_small_and_load_fast) {
     fixture_close(s);
     fs_close(fs);
 }
+
+TEST(a_map_that_can_not_be_read_whole_is_not_opened) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct kvmap *m = open_map(s);
+    struct err err;
+    put(m, "a", "1");
+    kvmap_close(m);
+    fixture_close(s);
+    struct fs *copy = fs_mem_clone(fs);
+    fs_close(fs);
+    fs_mem_flip(copy, "connect-offsets-0/00000000000000000000.log", 65, 1);
+    s = fixture_open(copy);
+    assert_fails(kvmap_store_open(s, &clock_real, "connect-offsets", &m, &err), err, ERR_CORRUPT);
+    assert_has(err.msg, "connect-offsets-0");
+    assert_has(err.hint, "`connectd log-repair show connect-offsets-0`");
+    fixture_close(s);
+    fs_close(copy);
+}

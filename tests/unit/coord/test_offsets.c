@@ -2,6 +2,9 @@
 // Group offsets: committed alone and with other data, back after a kill, deleted, listed; records that are none of ours.
 #include "coord/offsets.h"
 
+#include <errno.h>
+#include <stdio.h>
+
 #include "coord/records.h"
 #include "fixture.h"
 
@@ -16,6 +19,12 @@ static void commit(struct offsets *o, const char *group, const char *topic, int3
     const struct group_offset one = {.topic = topic, .partition = partition, .offset = offset, .leader_epoch = -1, .metadata = STR("m")};
     assert_ok(offsets_commit(o, group, &one, 1, &err), err);
 }
+static int64_t get(struct offsets *o, const char *group, const char *topic, int32_t partition) {
+    int64_t offset;
+    struct err err;
+    assert_ok(offsets_get(o, group, topic, partition, &offset, &err), err);
+    return offset;
+}
 static int print(void *arg, const struct group_offset *g) {
     buf_printf(arg, "%s-%d=%lld/%d/%.*s ", g->topic, g->partition, (long long)g->offset, g->leader_epoch, STR_FMT(g->metadata));
     return 0;
@@ -26,7 +35,8 @@ static int print_group(void *arg, const char *group) {
 }
 static void assert_group(struct offsets *o, const char *group, const char *want) {
     struct buf b = {0};
-    offsets_each(o, group, print, &b);
+    struct err err;
+    assert_ok(offsets_each(o, group, print, &b, &err), err);
     assert_buf(&b, want);
     buf_done(&b);
 }
@@ -42,7 +52,7 @@ TEST(offsets_are_answered_listed_and_back_after_a_kill) {
     struct store *s = fixture_open(fs);
     struct offsets *o = open_offsets(s);
     assert_null(topic_get(s, OFFSETS_TOPIC)); // made by the first commit
-    assert_int_equal(offsets_get(o, "g", "t", 0), -1);
+    assert_int_equal(get(o, "g", "t", 0), -1);
     commit(o, "g", "t", 0, 5);
     commit(o, "g", "t", 10, 6);
     commit(o, "g", "t", 2, 7);
@@ -50,9 +60,9 @@ TEST(offsets_are_answered_listed_and_back_after_a_kill) {
     commit(o, "a", "t", 0, 9);
     commit(o, "g", "t", 0, 50);
     for (int round = 0; round < 2; round++) {
-        assert_int_equal(offsets_get(o, "g", "t", 0), 50);
-        assert_int_equal(offsets_get(o, "a", "t", 0), 9);
-        assert_int_equal(offsets_get(o, "a", "t", 1), -1);
+        assert_int_equal(get(o, "g", "t", 0), 50);
+        assert_int_equal(get(o, "a", "t", 0), 9);
+        assert_int_equal(get(o, "a", "t", 1), -1);
         assert_group(o, "g", "s-0=8/-1/m t-0=50/-1/m t-2=7/-1/m t-10=6/-1/m ");
         assert_group(o, "none", "");
         assert_groups(o, "a g ");
@@ -87,7 +97,7 @@ TEST(offsets_become_durable_with_the_commit_they_ride_in) {
     struct commit *c = commit_new(s);
     assert_ok(commit_append(c, topic_partition(t, 0), &b, true, &err), err);
     assert_ok(offsets_append(o, c, "g", &one, 1, &ch, &err), err);
-    assert_int_equal(offsets_get(o, "g", "t", 0), -1);
+    assert_int_equal(get(o, "g", "t", 0), -1);
     assert_ok(store_commit_wait(s, c, NULL, &err), err);
     offsets_settle(ch, NULL);
     assert_group(o, "g", "t-0=3/4/ ");
@@ -225,4 +235,75 @@ TEST(group_records_and_later_versions_are_passed_over_and_rubbish_is_counted) {
     offsets_close(o);
     fixture_close(s);
     fs_close(fs);
+}
+
+// ── damage ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// A clean stop, then one bit of the partition's file is another one.
+static struct store *reopen_damaged(struct store *s, struct fs **fs, const char *topic, int32_t partition, uint64_t at) {
+    char path[128];
+    fixture_close(s);
+    struct fs *copy = fs_mem_clone(*fs);
+    fs_close(*fs);
+    snprintf(path, sizeof(path), "%s-%d/00000000000000000000.log", topic, partition);
+    fs_mem_flip(*fs = copy, path, at, 1);
+    return fixture_open(copy);
+}
+
+TEST(a_damaged_partition_refuses_its_groups_and_no_others) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct offsets *o = open_offsets(s);
+    struct buf b = {0};
+    struct err err;
+    int64_t offset = 0;
+    const struct group_offset one = {.topic = "t", .offset = 3};
+    int32_t partition = coord_partition(STR("g"), 8);
+    assert_int_not_equal(partition, coord_partition(STR("a"), 8));
+    commit(o, "g", "t", 0, 5);
+    uint64_t whole = fixture_offsets(s, OFFSETS_TOPIC, partition).bytes;
+    commit(o, "g", "t", 0, 50);
+    commit(o, "a", "t", 0, 9);
+    offsets_close(o);
+    s = reopen_damaged(s, &fs, OFFSETS_TOPIC, partition, whole + 70); // the first batch is whole: it must not be taken for the truth
+    o = open_offsets(s);
+    assert_int_equal(offsets_damage(o)->n, 1);
+    assert_fails(offsets_get(o, "g", "t", 0, &offset, &err), err, ERR_CORRUPT);
+    char where[64];
+    snprintf(where, sizeof(where), "group g: %s-%d", OFFSETS_TOPIC, partition);
+    assert_has(err.msg, where);
+    snprintf(where, sizeof(where), "`connectd log-repair show %s-%d`", OFFSETS_TOPIC, partition);
+    assert_has(err.hint, where);
+    assert_fails(offsets_check(o, "g", &err), err, ERR_CORRUPT);
+    assert_fails(offsets_each(o, "g", print, &b, &err), err, ERR_CORRUPT);
+    assert_fails(offsets_commit(o, "g", &one, 1, &err), err, ERR_CORRUPT);
+    assert_fails(offsets_delete_group(o, "g", &err), err, ERR_CORRUPT);
+    assert_groups(o, "a ");
+    assert_group(o, "a", "t-0=9/-1/m ");
+    commit(o, "a", "t", 0, 10);
+    assert_int_equal(get(o, "a", "t", 0), 10);
+    buf_done(&b);
+    offsets_close(o);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(a_partition_that_can_be_read_later_is_not_damaged) {
+    static const struct { int sys; enum err_code code; } faults[] = {{ENOMEM, ERR_AGAIN}, {EIO, ERR_NONE}};
+    for (size_t i = 0; i < 2; i++) {
+        struct fs *fs = fs_fault_new(fs_mem_new());
+        struct store *s = fixture_open(fs);
+        struct offsets *o = open_offsets(s);
+        struct err err;
+        commit(o, "g", "t", 0, 5);
+        offsets_close(o);
+        fs_fault_add(fs, (struct fs_fault_rule){.ops = FS_OP_READ, .path = OFFSETS_TOPIC, .forever = true, .sys = faults[i].sys});
+        if (faults[i].code) assert_fails(offsets_open(s, &clock_real, 8, &o, &err), err, faults[i].code);
+        else assert_ok(offsets_open(s, &clock_real, 8, &o, &err), err); // a sector that is gone
+        if (!faults[i].code) assert_fails(offsets_check(o, "g", &err), err, ERR_CORRUPT);
+        if (!faults[i].code) offsets_close(o);
+        fs_fault_clear(fs);
+        fixture_close(s);
+        fs_close(fs);
+    }
 }

@@ -8,6 +8,7 @@
 #include "coord/records.h"
 #include "base/hash.h"
 #include "fixture.h"
+#include "partition.h"
 
 // ── helpers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -430,5 +431,127 @@ TEST(when_epochs_run_out_a_new_producer_id_is_taken) {
     assert_int_equal(txn_epoch(x), 0);
     assert_true(txn_producer_id(x) > id);
     txn_close(x);
+    world_close(&w);
+}
+
+// ── damage ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static int32_t state_partition(const char *id) { return coord_partition(str_of(id), 4); }
+
+// A kill, and one bit of what was written of the id is another one.
+static void kill_and_damage(struct world *w, struct txn *open, const char *id) {
+    char path[128];
+    struct fs *copy = fs_mem_clone(w->fs);
+    txn_close(open);
+    world_close(w);
+    snprintf(path, sizeof(path), TXN_TOPIC "-%d/00000000000000000000.log", state_partition(id));
+    fs_mem_flip(copy, path, 70, 1);
+    world_open(w, copy);
+}
+
+TEST(a_damaged_partition_of_states_refuses_its_ids_and_no_others) {
+    struct world w;
+    struct txn *x;
+    struct err err;
+    world_open(&w, fs_mem_new());
+    assert_int_not_equal(state_partition("task"), state_partition("other"));
+    txn_close(init(&w, "task"));
+    txn_close(init(&w, "other"));
+    assert_ok(store_checkpoint(w.store, &err), err);
+    kill_and_damage(&w, NULL, "task");
+    assert_int_equal(txns_damage(w.txns)->n, 1);
+    assert_fails(txn_init(w.txns, "task", &x, &err), err, ERR_CORRUPT);
+    assert_has(err.msg, "transactional id task: " TXN_TOPIC);
+    assert_has(err.hint, "`connectd log-repair show " TXN_TOPIC);
+    assert_states(&w, "other:0:Empty:0 ");
+    x = init(&w, "other");
+    write_text(&w, x, PART(&w, a, 0), "one");
+    assert_int_equal(end(&w, x), ERR_NONE);
+    assert_string_equal(fixture_log(w.store, "a", 0, READ_COMMITTED), "0:one 1:!commit");
+    txn_close(x);
+    world_close(&w);
+}
+
+TEST(what_no_state_tells_of_stays_open_and_the_rest_is_aborted) {
+    struct world w;
+    struct err err;
+    world_open(&w, fs_mem_new());
+    struct txn *x = init(&w, "task"), *y = init(&w, "other");
+    assert_ok(store_checkpoint(w.store, &err), err);
+    write_text(&w, x, PART(&w, a, 0), "one");
+    write_text(&w, y, PART(&w, a, 1), "two");
+    struct fs *copy = fs_mem_clone(w.fs);
+    txn_close(y);
+    struct fs *now = w.fs;
+    w.fs = copy;
+    kill_and_damage(&w, x, "task");
+    fs_close(now);
+    assert_int_equal(w.report.aborted, 1);
+    assert_int_equal(w.report.undecided, 1);
+    assert_int_equal(open_on_disk(&w), 1);
+    assert_string_equal(fixture_log(w.store, "a", 0, READ_COMMITTED), "");
+    assert_string_equal(fixture_log(w.store, "a", 1, READ_UNCOMMITTED), "0:two 1:!abort");
+    world_close(&w);
+}
+
+TEST(a_producer_whose_state_can_not_be_written_still_lets_readers_go) {
+    struct world w;
+    struct err err;
+    world_open(&w, fs_mem_new());
+    struct txn *x = init(&w, "task");
+    write_text(&w, x, PART(&w, a, 0), "one");
+    struct topic *t = topic_get(w.store, TXN_TOPIC);
+    partition_fail(topic_partition(t, state_partition("task")), "a test", -1);
+    topic_unref(t);
+    assert_int_equal(end(&w, x), ERR_CORRUPT);
+    assert_fails(txn_abort(x, &err), err, ERR_CORRUPT);
+    assert_int_equal(open_on_disk(&w), 0);
+    assert_string_equal(fixture_log(w.store, "a", 0, READ_UNCOMMITTED), "0:one 1:!abort");
+    txn_close(x);
+    assert_fails(txn_init(w.txns, "task", &x, &err), err, ERR_CORRUPT);
+    world_close(&w);
+}
+
+TEST(a_partition_that_is_stopped_does_not_keep_the_others_from_their_markers) {
+    struct world w;
+    struct err err;
+    world_open(&w, fs_mem_new());
+    struct txn *x = init(&w, "task");
+    write_text(&w, x, PART(&w, a, 0), "one");
+    write_text(&w, x, PART(&w, a, 1), "two");
+    partition_fail(PART(&w, a, 0), "a test", -1);
+    assert_int_equal(end(&w, x), ERR_CORRUPT); // all or nothing
+    assert_ok(txn_abort(x, &err), err);
+    assert_string_equal(fixture_log(w.store, "a", 1, READ_UNCOMMITTED), "0:two 1:!abort");
+    write_text(&w, x, PART(&w, a, 1), "three");
+    assert_ok(store_checkpoint(w.store, &err), err);
+    world_kill(&w, x); // a start can not do more either
+    assert_int_equal(w.report.aborted, 1);
+    assert_string_equal(fixture_log(w.store, "a", 1, READ_COMMITTED), "0:two 1:!abort 2:three 3:!abort");
+    world_close(&w);
+}
+
+TEST(what_was_prepared_waits_for_a_partition_that_is_stopped) {
+    struct world w;
+    struct err err;
+    const char *text = "data";
+    world_open(&w, fs_mem_new());
+    struct txn *x = init(&w, "own"); // makes the topic
+    for (int i = 0; i < 2; i++) {
+        struct buf b = fixture_batch(777, 0, 0, &text, 1);
+        b.p[22] |= BATCH_TRANSACTIONAL;
+        put_be32(b.p + 17, crc32c(0, b.p + 21, b.n - 21));
+        struct commit *c = commit_new(w.store);
+        assert_ok(commit_append(c, i ? PART(&w, b, 0) : PART(&w, a, 0), &b, false, &err), err);
+        assert_ok(store_commit_wait(w.store, c, NULL, &err), err);
+    }
+    put_state(&w, "client", 777, TXN_PREPARE_COMMIT);
+    partition_fail(PART(&w, b, 0), "a test", -1);
+    assert_ok(store_checkpoint(w.store, &err), err);
+    world_kill(&w, x);
+    assert_int_equal(w.report.completed, 0);
+    assert_int_equal(w.report.aborted, 0);
+    assert_states(&w, "client:0:PrepareCommit:0 own:0:Empty:0 ");
+    assert_string_equal(fixture_log(w.store, "a", 0, READ_COMMITTED), "");
     world_close(&w);
 }

@@ -23,6 +23,12 @@ static struct state *reopen(struct state *s) {
     return open_state();
 }
 
+static enum target_state target(struct state *s, const char *connector) {
+    enum target_state t;
+    assert_ok(state_target(s, connector, &t, &err), err);
+    return t;
+}
+
 static int pair_text(void *arg, struct str key, struct str value) {
     buf_printf(arg, "%.*s=%.*s\n", STR_FMT(key), STR_FMT(value));
     return 0;
@@ -37,7 +43,7 @@ static void assert_topic(const char *topic, const char *want) {
 TEST(target_states_are_durable_and_in_connects_form) {
     (void)state;
     struct state *s = open_state();
-    assert_int_equal(state_target(s, "shop-db"), TARGET_RUNNING);
+    assert_int_equal(target(s, "shop-db"), TARGET_RUNNING);
     assert_ok(state_target_set(s, "shop-db", TARGET_RUNNING, &err), err);
     assert_topic("connect-configs", ""); // the default needs no entry
     assert_ok(state_target_set(s, "shop-db", TARGET_STOPPED, &err), err);
@@ -45,10 +51,10 @@ TEST(target_states_are_durable_and_in_connects_form) {
     assert_topic("connect-configs", "target-state-shop-db={\"state\":\"PAUSED\",\"state.v2\":\"STOPPED\"}\n"
                                     "target-state-shop-web={\"state\":\"PAUSED\",\"state.v2\":\"PAUSED\"}\n");
     s = reopen(s);
-    assert_int_equal(state_target(s, "shop-db"), TARGET_STOPPED);
+    assert_int_equal(target(s, "shop-db"), TARGET_STOPPED);
     assert_ok(state_target_set(s, "shop-db", TARGET_RUNNING, &err), err);
     s = reopen(s);
-    assert_int_equal(state_target(s, "shop-db"), TARGET_RUNNING);
+    assert_int_equal(target(s, "shop-db"), TARGET_RUNNING);
     end(s);
 }
 
@@ -127,14 +133,14 @@ TEST(schemas_are_kept_by_connector_and_name) {
     (void)state;
     char got[8] = "";
     struct state *s = open_state();
-    assert_int_equal(state_schema_get(s, "a", "n", got, sizeof(got)), -1);
+    assert_int_equal(state_schema_get(s, "a", "n", got, sizeof(got), &err), -1);
     assert_ok(state_schema_put(s, "a", "n", "\0bytes", 6, &err), err);
     s = reopen(s);
-    assert_int_equal(state_schema_get(s, "a", "n", got, 3), 6);
+    assert_int_equal(state_schema_get(s, "a", "n", got, 3, &err), 6);
     assert_memory_equal(got, "\0by\0", 4);
-    assert_int_equal(state_schema_get(s, "b", "n", got, 3), -1);
+    assert_int_equal(state_schema_get(s, "b", "n", got, 3, &err), -1);
     assert_ok(state_schema_put(s, "a", "n", NULL, 0, &err), err);
-    assert_int_equal(state_schema_get(s, "a", "n", got, 3), -1);
+    assert_int_equal(state_schema_get(s, "a", "n", got, 3, &err), -1);
     assert_fails(state_schema_put(s, "a", "n", "", (1 << 20) + 1, &err), err, ERR_TOO_LARGE);
     end(s);
 }

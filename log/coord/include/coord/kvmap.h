@@ -31,6 +31,7 @@ void kvmap_close(struct kvmap *m);
 int kvmap_refresh(struct kvmap *m, struct err *err) MUST_USE; // reads what others appended since
 
 // Over a topic of a store with one partition, made on first use: compacted, with segments of 1 MiB, tombstones kept for a minute.
+// ERR_CORRUPT: it can not be read whole (coord/damage.h).
 int kvmap_store_open(struct store *s, struct clock *clock, const char *topic, struct kvmap **ret, struct err *err) MUST_USE;
 
 bool kvmap_get(struct kvmap *m, struct str key, struct buf *ret); // appends the value; false when absent

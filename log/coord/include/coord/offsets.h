@@ -3,10 +3,12 @@
 //
 // A group's records lie in partition abs(hash(group)) % partitions. What is answered is durable: an offset is seen once its commit is.
 // The topic is made on first use. An offset belongs to the topic that had the name when its records were read: one of a deleted topic
-// means nothing to a later one of the same name, and is not answered. Thread-safe.
+// means nothing to a later one of the same name, and is not answered. A group in a partition that could not be loaded is refused with the
+// cause (coord/damage.h). Thread-safe.
 #ifndef COORD_OFFSETS_H
 #define COORD_OFFSETS_H
 
+#include "coord/damage.h"
 #include "store/store.h"
 
 struct offsets;
@@ -14,6 +16,8 @@ struct offsets;
 int offsets_open(struct store *s, struct clock *clock, int32_t partitions, struct offsets **ret, struct err *err) MUST_USE;
 void offsets_close(struct offsets *o);
 uint32_t offsets_skipped(const struct offsets *o); // records found while loading that are no record of Kafka's
+const struct damage *offsets_damage(const struct offsets *o); // the partitions that could not be loaded
+int offsets_check(struct offsets *o, const char *group, struct err *err) MUST_USE; // 0 when the group's offsets are known
 
 struct group_offset {
     const char *topic;
@@ -35,10 +39,10 @@ void offsets_settle(struct offsets_change *ch, const struct err *err); // frees;
 int offsets_commit(struct offsets *o, const char *group, const struct group_offset *list, size_t n, struct err *err) MUST_USE;
 
 // The offset of one partition; -1 when there is none for the topic that has the name.
-int64_t offsets_get(struct offsets *o, const char *group, const char *topic, int32_t partition);
-// All of a group but those of deleted topics, by topic and partition; stops at non-zero. `each` must not call the offsets.
-int offsets_each(struct offsets *o, const char *group, int (*each)(void *arg, const struct group_offset *g), void *arg);
-// Every group that has an offset, in order of the names; stops at non-zero.
+int offsets_get(struct offsets *o, const char *group, const char *topic, int32_t partition, int64_t *ret, struct err *err) MUST_USE;
+// All of a group but those of deleted topics, by topic and partition; stops at non-zero, which it returns. `each` must not call the offsets.
+int offsets_each(struct offsets *o, const char *group, int (*each)(void *arg, const struct group_offset *g), void *arg, struct err *err) MUST_USE;
+// Every group known to have an offset, in order of the names; stops at non-zero.
 int offsets_groups(struct offsets *o, int (*each)(void *arg, const char *group), void *arg);
 // Deletes every group's offsets of a topic that is gone, to tidy up: they are not answered any more, so a failure costs nothing.
 void offsets_forget_topic(struct offsets *o, const char *topic);

@@ -6,7 +6,9 @@
 //
 // State is kept in Kafka's records in __transaction_state. Because a commit is atomic over partitions, the end of a transaction needs no
 // two phases: markers in all its partitions, the caller's positions and offsets, and the state record CompleteCommit are one commit.
-// Internal transactions have no timeout; those that a crash left open are aborted by txns_open.
+// Internal transactions have no timeout; those that a crash left open are aborted by txns_open. A partition of states that could not be
+// loaded refuses its transactional ids (coord/damage.h), and what no other partition knows of stays open: nobody can say how it ended.
+// Markers do not wait for a partition that is stopped, of data or of states: the others' readers would wait, too.
 //
 // A producer's commits stand or fall in their order: once one failed, all later ones fail with the same error, until txn_retry (the
 // failed ones are handed over again, in their order), txn_abort or txn_close. txn_init of the same id fences the former producer: whatever it submits later fails with ERR_FENCED.
@@ -14,15 +16,17 @@
 #ifndef COORD_TXN_H
 #define COORD_TXN_H
 
+#include "coord/damage.h"
 #include "store/batch.h"
 #include "store/store.h"
 
 struct txns;
-struct txns_report { uint32_t aborted, completed; }; // transactions left open and ended now; prepared ones completed
+struct txns_report { uint32_t aborted, completed, undecided; }; // left open and ended now; prepared and completed; left open for want of a state
 // Loads the states, completes what was prepared, aborts what was left open. Before any listener opens. Borrows store and clock.
 // partitions: of the topic when it is made, 0 = 50.
 int txns_open(struct store *s, struct clock *clock, int32_t partitions, struct txns **ret, struct txns_report *ret_report, struct err *err) MUST_USE;
 void txns_close(struct txns *t); // all producers are closed before
+const struct damage *txns_damage(const struct txns *t); // the partitions that could not be loaded
 // Every transactional id with its state; stops at non-zero.
 struct txn_state { const char *id; int64_t producer_id; int16_t epoch; const char *status; uint32_t partitions; uint64_t bytes; int64_t start_ms; };
 int txns_each(struct txns *t, int (*each)(void *arg, const struct txn_state *s), void *arg);
