@@ -130,7 +130,7 @@ struct backend_ops {
     // What retention had to delete before `group` had read it (promise 5). One listener, set before consumers open; NULL for none.
     void (*on_lost)(struct backend *b, void (*lost)(void *arg, const char *group, const char *topic, int32_t partition, int64_t first, int64_t last), void *arg);
 
-    // ── maps over compacted topics (core/state): small durable state by key ──
+    // ── maps over compacted topics (core/state): small durable state by key. ERR_CORRUPT: the topic is damaged ──
     int (*map_load)(struct backend *b, const char *topic, int (*each)(void *arg, struct str key, struct str value), void *arg, struct err *err);
     // value.p NULL deletes. Durable when it returns.
     int (*map_put)(struct backend *b, const char *topic, const struct backend_position *entries, size_t n, struct err *err);

@@ -534,14 +534,22 @@ static void mem_on_lost(struct backend *b, void (*lost)(void *, const char *, co
 
 // ── maps ──
 
+static int check_map(struct mem *m, const char *topic, struct err *err) {
+    LOCK_SCOPE(&m->mutex);
+    if (!m->damaged || strcmp(m->damaged, topic) != 0) return 0;
+    err_set(err, ERR_CORRUPT, "%s-0 is damaged", topic);
+    return err_hint(err, "`connectd log-repair show %s-0`", topic);
+}
+
 static int mem_map_load(struct backend *b, const char *topic, int (*each)(void *, struct str, struct str), void *arg, struct err *err) {
+    if (check_map(mem_of(b), topic, err) != 0) return -1;
     if (each_text(mem_of(b), topic, each, arg) == 0) return 0;
     return err_set(err, ERR_CANCELLED, "map %s: loading was stopped", topic);
 }
 
 static int mem_map_put(struct backend *b, const char *topic, const struct backend_position *entries, size_t n, struct err *err) {
-    (void)err;
     struct mem *m = mem_of(b);
+    if (check_map(m, topic, err) != 0) return -1;
     LOCK_SCOPE(&m->mutex);
     for (size_t i = 0; i < n; i++) put_text(mem_map_named(&m->maps, topic), entries[i].partition, entries[i].offset);
     return 0;
@@ -635,6 +643,12 @@ void backend_mem_fail(struct backend *b, enum err_code code, unsigned times) {
     LOCK_SCOPE(&m->mutex);
     m->fail_code = code;
     m->fail_times = times;
+}
+
+void backend_mem_damage(struct backend *b, const char *topic) {
+    struct mem *m = mem_of(b);
+    LOCK_SCOPE(&m->mutex);
+    m->damaged = topic;
 }
 
 size_t backend_mem_commits(struct backend *b) {

@@ -41,6 +41,7 @@ struct mem {
     bool held;
     enum err_code fail_code;
     unsigned fail_times;
+    const char *damaged;             // the topic that can be neither read nor written
     size_t commits;
     uint64_t epochs, topic_ids;
     void (*lost)(void *, const char *, const char *, int32_t, int64_t, int64_t);

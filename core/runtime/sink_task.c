@@ -224,10 +224,9 @@ static int open_parts(struct sink *s, struct failure *f) {
     r->settle = sink_on_settle;
     run_enter(r, "open", 5 * r->env->hang_ms);
     int rc = s->ops->open(&r->instance.host, &s->self);
+    if (rc != 0) s->self = NULL;
     if (!run_leave(r)) return -1;
-    if (rc == 0) return 0;
-    s->self = NULL;
-    return failure_plugin(f, &r->instance, "open");
+    return rc == 0 ? 0 : failure_plugin(f, &r->instance, "open");
 }
 
 static void close_plugin(struct sink *s) {

@@ -545,9 +545,10 @@ static int open_plugin(struct source *s, struct failure *f) {
     } else {
         run_enter(r, "open", 5 * r->env->hang_ms);
         rc = s->ops->open(&r->instance.host, st.items, (uint32_t)st.n, &s->self);
-        if (!run_leave(r)) rc = -1;
-        else if (rc != 0) failure_plugin(f, &r->instance, "open");
+        bool usable = run_leave(r);
         if (rc != 0) s->self = NULL;
+        if (rc != 0 && usable) failure_plugin(f, &r->instance, "open");
+        if (!usable) rc = -1;
     }
     arena_done(&st.texts);
     free(st.items);

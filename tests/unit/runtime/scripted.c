@@ -11,7 +11,7 @@ struct sink_script sink_script;
 // Field by field: a thread of an earlier case that was abandoned may still look at them.
 void scripts_reset(void) {
     struct source_script *s = &source_script;
-    _Atomic int *counts[] = {&s->fail_open, &s->fail_poll, &s->fail_times, &s->opens, &s->closes, &s->polls, &s->ticks, &s->committed_calls};
+    _Atomic int *counts[] = {&s->asks_schema, &s->fail_open, &s->fail_poll, &s->fail_times, &s->opens, &s->closes, &s->polls, &s->ticks, &s->committed_calls};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) atomic_store(counts[i], 0);
     s->limit = 0;
     s->started_at = 0;
@@ -60,6 +60,7 @@ static int source_open(struct cn_host *h, const struct cn_stored_position *posit
     if (CN_BIND(h, source_options, c) != 0) return -1;
     for (uint32_t i = 0; i < n; i++) cn_pos_get_int(positions[i].offset, "n", &c->next);
     atomic_store(&source_script.started_at, c->next);
+    if (source_script.asks_schema == 1) h->ops->schema_get(h, "numbers", NULL, 0);
     *ret = c;
     return 0;
 }
@@ -92,6 +93,7 @@ static int source_poll(void *task, struct cn_batch *b, uint32_t timeout_ms) {
     while (atomic_load(&source_script.hang)) usleep(1000);
     int class = take_failure(&source_script.fail_poll);
     if (class) return cn_failf(h, class, "look at the script", "poll fails by script at %lld", (long long)c->next);
+    if (source_script.asks_schema == 2) h->ops->schema_get(h, "numbers", NULL, 0);
     int64_t limit = atomic_load(&source_script.limit);
     if (c->next >= limit) {
         if (source_script.done_at_limit) return CN_POLL_DONE;

@@ -21,6 +21,7 @@ struct source_script {
     int bad_at;                 // the record that has a struct no converter knows (its value is a map where the string converter…)
     bool done_at_limit;         // CN_POLL_DONE instead of idling
     size_t value_bytes;         // of each value; 0: just the number
+    _Atomic int asks_schema;    // [live] 1: open asks for a schema; 2: poll does
     _Atomic int fail_open, fail_poll; // [live] a fail class, consumed by fail_times
     _Atomic int fail_times;     // [live] how often
     _Atomic bool hang;          // [live] poll does not come back until it is false

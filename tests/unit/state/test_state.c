@@ -144,3 +144,62 @@ TEST(schemas_are_kept_by_connector_and_name) {
     assert_fails(state_schema_put(s, "a", "n", "", (1 << 20) + 1, &err), err, ERR_TOO_LARGE);
     end(s);
 }
+
+TEST(damaged_target_states_are_refused_and_not_guessed) {
+    (void)state;
+    struct state *s = open_state();
+    enum target_state t;
+    assert_ok(state_target_set(s, "a", TARGET_PAUSED, &err), err);
+    state_close(s);
+    backend_mem_damage(backend, "connect-configs");
+    s = open_state();
+    assert_fails(state_target(s, "a", &t, &err), err, ERR_CORRUPT);
+    assert_has(err.hint, "log-repair show connect-configs-0");
+    assert_fails(state_target_set(s, "a", TARGET_RUNNING, &err), err, ERR_CORRUPT);
+    assert_fails(state_owner_set(s, "a", true, "syslog", "/p/a.yaml", &err), err, ERR_CORRUPT);
+    assert_true(state_topics_known(s));
+    end(s);
+}
+
+TEST(damaged_while_it_runs_what_is_known_stays_known) {
+    (void)state;
+    struct state *s = open_state();
+    assert_ok(state_target_set(s, "a", TARGET_PAUSED, &err), err);
+    backend_mem_damage(backend, "connect-configs");
+    assert_int_equal(target(s, "a"), TARGET_PAUSED);
+    assert_fails(state_target_set(s, "a", TARGET_RUNNING, &err), err, ERR_CORRUPT);
+    assert_int_equal(target(s, "a"), TARGET_PAUSED);
+    end(s);
+}
+
+TEST(statuses_go_on_in_memory_when_their_topic_is_damaged) {
+    (void)state;
+    for (int early = 0; early < 2; early++) {
+        struct state *s = open_state();
+        if (early) state_close(s);
+        backend_mem_damage(backend, "connect-status");
+        if (early) s = open_state();
+        assert_int_equal(state_topics_known(s), !early);
+        state_status(s, "a", -1, "RUNNING", NULL);
+        assert_ok(state_flush(s, &err), err);
+        assert_ok(state_topic_used(s, "a", 0, "orders", &err), err);
+        assert_true(state_topic_is_of(s, "a", "orders"));
+        assert_ok(state_topics_reset(s, "a", &err), err);
+        assert_false(state_topic_is_of(s, "a", "orders"));
+        end(s);
+    }
+}
+
+TEST(a_schema_that_can_not_be_read_is_not_absent) {
+    (void)state;
+    char got[4];
+    struct state *s = open_state();
+    assert_ok(state_schema_put(s, "a", "n", "x", 1, &err), err);
+    state_close(s);
+    backend_mem_damage(backend, "connect-schemas");
+    s = open_state();
+    assert_int_equal(state_schema_get(s, "a", "n", got, 4, &err), -1);
+    assert_int_equal(err.code, ERR_CORRUPT);
+    assert_fails(state_schema_put(s, "a", "n", "y", 1, &err), err, ERR_CORRUPT);
+    end(s);
+}
