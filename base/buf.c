@@ -7,8 +7,7 @@
 
 #include "base/mem.h"
 
-// Growth at or above this may be asked for by outside data and fails softly; below it memory is taken for granted.
-enum { BUF_LARGE = 1024 * 1024, BUF_FIRST = 64 };
+enum { BUF_FIRST = 64 };
 #define BUF_MOST (1ull << 36) // no size that is asked for on purpose
 
 static bool turn_bad(struct buf *b) {
@@ -21,8 +20,12 @@ static bool grow(struct buf *b, size_t need) {
     while (cap < need) cap = cap > SIZE_MAX / 2 ? need : cap * 2;
     if (b->limit && cap > b->limit) cap = b->limit; // need <= limit was checked
     uint8_t *p = realloc(b->p, cap);
-    if (!p && cap < BUF_LARGE) p = xrealloc(b->p, cap); // aborts with a message
-    if (!p) return turn_bad(b);
+    if (!p && cap > need && cap >= MEM_LARGE) p = realloc(b->p, cap = need); // twice as much only spares calls
+    if (!p && cap < MEM_LARGE) p = xrealloc(b->p, cap);
+    if (!p) {
+        b->no_memory = true;
+        return turn_bad(b);
+    }
     b->p = p;
     b->cap = cap;
     return true;

@@ -22,7 +22,7 @@ static const struct {
 } sys_codes[] = {
     {EAGAIN, ERR_AGAIN},
     {EINTR, ERR_AGAIN},
-    {ENOMEM, ERR_AGAIN},
+    {ENOMEM, ERR_NOMEM},
     {EMFILE, ERR_AGAIN},
     {ENFILE, ERR_AGAIN},
     {ETIMEDOUT, ERR_TIMEOUT},

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Aborting heap helpers and the bump arena.
+// Small allocations, the reserve behind them, and the bump arena.
 #include "base/mem.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 static _Noreturn void out_of_memory(size_t n) {
@@ -11,22 +13,73 @@ static _Noreturn void out_of_memory(size_t n) {
     abort();
 }
 
-void *xmalloc(size_t n) {
-    void *p = malloc(n ? n : 1);
-    if (!p) out_of_memory(n);
+// ── when memory is short ─────────────────────────────────────────────────────────────────────────────────────────────
+
+enum { WAIT_MOST_MS = 100, AGAIN_MS = 1000 }; // between attempts; before the reserve is made up for
+
+static atomic_size_t reserve_bytes;
+static _Atomic(void *) reserve;     // NULL: given up, or none is kept
+static atomic_bool is_short, told;  // an allocation has failed; somebody waits
+static _Atomic int64_t failed_ms;   // when one did last
+
+static int64_t now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void keep(void *p) { free(atomic_exchange(&reserve, p)); }
+
+void mem_reserve(size_t bytes) {
+    atomic_store(&reserve_bytes, bytes);
+    keep(bytes ? malloc(bytes) : NULL);
+}
+
+void mem_wait(unsigned *tries, size_t n) {
+    void *given_up = atomic_exchange(&reserve, NULL);
+    atomic_store(&failed_ms, now_ms());
+    atomic_store(&is_short, true);
+    free(given_up);
+    unsigned try = (*tries)++;
+    if (!try) return; // there is the reserve now, or others gave something back
+    if (try > 7 + MEM_PATIENCE_MS / WAIT_MOST_MS) out_of_memory(n);
+    if (!atomic_exchange(&told, true)) dprintf(STDERR_FILENO, "connectd: no memory for %zu bytes, waiting for it\n", n);
+    usleep((try > 7 ? WAIT_MOST_MS : 1u << (try - 1)) * 1000);
+}
+
+// Makes up for the reserve once nothing has failed for a while.
+static void look_again(void) {
+    if (now_ms() - atomic_load(&failed_ms) < AGAIN_MS || !atomic_exchange(&is_short, false)) return;
+    size_t bytes = atomic_load(&reserve_bytes);
+    void *p = bytes ? malloc(bytes) : NULL;
+    if (p) keep(p);
+    if (bytes && !p) atomic_store(&failed_ms, now_ms()), atomic_store(&is_short, true);
+    else if (atomic_exchange(&told, false)) dprintf(STDERR_FILENO, "connectd: there is memory again\n");
+}
+
+static inline void *got(void *p) {
+    if (atomic_load_explicit(&is_short, memory_order_relaxed)) look_again();
     return p;
+}
+
+// ── small allocations ────────────────────────────────────────────────────────────────────────────────────────────────
+
+void *xmalloc(size_t n) {
+    void *p;
+    for (unsigned tries = 0; !(p = malloc(n ? n : 1));) mem_wait(&tries, n);
+    return got(p);
 }
 
 void *xcalloc(size_t count, size_t size) {
-    void *p = calloc(count ? count : 1, size ? size : 1);
-    if (!p) out_of_memory(count * size);
-    return p;
+    void *p;
+    for (unsigned tries = 0; !(p = calloc(count ? count : 1, size ? size : 1));) mem_wait(&tries, count * size);
+    return got(p);
 }
 
 void *xrealloc(void *p, size_t n) {
-    void *grown = realloc(p, n ? n : 1);
-    if (!grown) out_of_memory(n);
-    return grown;
+    void *grown;
+    for (unsigned tries = 0; !(grown = realloc(p, n ? n : 1));) mem_wait(&tries, n);
+    return got(grown);
 }
 
 char *xstrdup(const char *z) { return xmemdup(z, strlen(z) + 1); }
@@ -40,8 +93,12 @@ void *xmemdup(const void *p, size_t n) {
 char *xasprintf(const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
-    char *z = NULL;
-    if (vasprintf(&z, fmt, ap) < 0) out_of_memory(0);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    if (n < 0) out_of_memory(0);
+    char *z = xmalloc((size_t)n + 1);
+    va_start(ap, fmt);
+    vsnprintf(z, (size_t)n + 1, fmt, ap);
     va_end(ap);
     return z;
 }
@@ -72,7 +129,8 @@ static struct arena_chunk *chunk_new(struct arena *a, size_t need) {
     size_t size = a->chunk_size ? a->chunk_size : ARENA_FIRST;
     if (size < need) size = need;
     if (size > SIZE_MAX - sizeof(struct arena_chunk)) out_of_memory(need);
-    struct arena_chunk *c = xmalloc(sizeof(*c) + size);
+    struct arena_chunk *c = malloc(sizeof(*c) + size);
+    if (!c) c = xmalloc(sizeof(*c) + (size = need)); // a large chunk only spares calls
     *c = (struct arena_chunk){.older = a->chunk, .cap = size};
     a->chunk_size = size >= ARENA_MOST ? size : size * 2;
     if (a->chunk_size > ARENA_MOST) a->chunk_size = ARENA_MOST;

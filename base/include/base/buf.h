@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Growable bytes with a limit and a sticky failure: write straight through, test `bad` once at the end.
 //
-// Zero-initialised is valid and empty (limit 0 = none). Past its limit, or out of memory for a large growth, a buf turns
-// bad, ignores further writes and keeps what it had. One thread at a time.
+// Zero-initialised is valid and empty (limit 0 = none). Past its limit, or out of memory for a large growth (MEM_LARGE), a buf
+// turns bad, ignores further writes and keeps what it had. One thread at a time.
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 
@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/str.h"
 
 struct buf {
@@ -18,11 +19,14 @@ struct buf {
     size_t n, cap;
     size_t limit; // most bytes it may hold; 0 = no limit
     bool bad;
+    bool no_memory; // it is bad for that
 };
 
 bool buf_reserve(struct buf *b, size_t more); // room for `more` bytes after n; false when it turned bad
 void buf_done(struct buf *b);                 // frees; b is empty and usable again
-static inline void buf_clear(struct buf *b) { b->n = 0, b->bad = false; }
+static inline void buf_clear(struct buf *b) { b->n = 0, b->bad = b->no_memory = false; }
+// Why it is bad: NOMEM or TOO_LARGE.
+static inline enum err_code buf_fault(const struct buf *b) { return b->no_memory ? ERR_NOMEM : ERR_TOO_LARGE; }
 static inline struct str buf_str(const struct buf *b) { return str_make(b->p, b->n); }
 const char *buf_cstr(struct buf *b); // terminated view, valid until the next write; "" when empty
 

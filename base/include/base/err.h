@@ -25,6 +25,7 @@ enum err_class {
     X(NOSPACE, RETRIABLE, "no space left")                                  \
     X(BUSY, RETRIABLE, "in use")                                            \
     X(NETWORK, RETRIABLE, "network error")                                  \
+    X(NOMEM, RETRIABLE, "out of memory")                                    \
     X(INVALID, DATA, "invalid")                                             \
     X(TOO_LARGE, DATA, "too large")                                         \
     X(NOT_FOUND, DATA, "not found")                                         \

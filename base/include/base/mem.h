@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Heap helpers that abort when small allocations fail, cleanup attributes, and a bump arena.
+// Heap helpers for small allocations, what happens when memory runs out, cleanup attributes, and a bump arena.
 //
-// Sizes that come from outside are bounded by the caller before they reach these. An arena's allocations live until
-// arena_reset or arena_done; it is used by one thread at a time.
+// Small allocations (x…, vectors, arenas, maps) do not fail: memory that is short is waited for. The first that finds none gives up the
+// reserve, then tries again for up to MEM_PATIENCE_MS, says so once on stderr, and only then ends the process, which loses nothing that
+// was acknowledged. Large ones, whose sizes come from outside and are bounded by the caller, fail softly with ERR_NOMEM: a buf that
+// grows past MEM_LARGE, and what is said to return NULL. An arena's allocations live until arena_reset or arena_done; it is used by one
+// thread at a time.
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
@@ -18,6 +21,14 @@ void *xrealloc(void *p, size_t n) __attribute__((returns_nonnull, alloc_size(2))
 char *xstrdup(const char *z) __attribute__((malloc, returns_nonnull));
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
 void *xmemdup(const void *p, size_t n);
+
+enum { MEM_LARGE = 1024 * 1024, MEM_PATIENCE_MS = 3000 };
+// Keeps so many bytes to be given up when an allocation fails, and made up for when there is memory again; 0 none. It costs address
+// space only. Thread-safe.
+void mem_reserve(size_t bytes);
+// For libraries that allocate by themselves and can not bear a failure: gives up the reserve, or waits; tries counts from 0. Ends the
+// process when it has lasted too long.
+void mem_wait(unsigned *tries, size_t n);
 
 static inline void cleanup_freep(void *p) { free(*(void **)p); }
 #define _cleanup_free_ __attribute__((cleanup(cleanup_freep)))
