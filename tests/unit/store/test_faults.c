@@ -4,6 +4,7 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "fixture.h"
 #include "fs_crash.h"
@@ -200,6 +201,14 @@ TEST(a_failed_sync_of_a_segment_that_a_frame_would_point_into_stops_the_store) {
 
 static void post(void *arg) { sem_post(arg); }
 
+// A store that forgets to wake is a failed test, not one that hangs.
+static void wait_for(sem_t *woken) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 20;
+    assert_int_equal(sem_timedwait(woken, &until), 0);
+}
+
 TEST(a_watch_on_a_store_that_stops_is_woken) {
     struct store *s;
     struct fs *fs = faulty_store(&s);
@@ -210,8 +219,9 @@ TEST(a_watch_on_a_store_that_stops_is_woken) {
     struct watch w = {.partition = topic_partition(t, 0), .beyond = 10, .fn = post, .arg = &woken};
     partition_watch(&w);
     fs_fault_add(fs, (struct fs_fault_rule){.ops = FS_OP_SYNC, .path = "journal", .sys = EIO});
-    fixture_put(s, "t", 0, "x", &err);
-    sem_wait(&woken);
+    assert_int_equal(fixture_put(s, "t", 0, "x", &err), -1);
+    assert_fails(store_health(s, &err), err, ERR_STOPPED); // or nobody would ever wake it
+    wait_for(&woken);
     partition_unwatch(&w);
     topic_unref(t);
     assert_int_not_equal(store_checkpoint(s, &err), 0);
