@@ -81,6 +81,7 @@ static void put_frame(struct group *g) {
 enum group_result group_write(struct group *g, struct err *err) {
     struct store *s = g->s;
     if (!g->step_count) return GROUP_DONE; // duplicates only
+    if (store_check_running(s, err)) return GROUP_STOP; // by one of the commits that were to be in it, or by another thread
     if (write_steps(g, err)) return GROUP_FAILED;
     TEST_POINT("commit-written");
     if (sync_pointed(g, err)) return GROUP_STOP;

@@ -116,6 +116,8 @@ static void stopped(struct store *s, struct commit *all, const struct err *why) 
 
 static void write_group(struct store *s, struct group *g, struct commit *all);
 
+static int check_room(struct store *s, struct err *err) { return has_room(s) ? 0 : err_set(err, ERR_AGAIN, "the journal is full"); }
+
 // Each by itself, so that only the one at fault is refused.
 static void one_by_one(struct store *s, struct group *g, struct commit *all) {
     for (struct commit *c = all, *next; c; c = next) {
@@ -123,7 +125,7 @@ static void one_by_one(struct store *s, struct group *g, struct commit *all) {
         c->next = NULL;
         struct err err;
         group_begin(g);
-        if (!c->error && group_add(g, c, &err) != GROUP_TAKEN) commit_refuse(c, &err);
+        if (!c->error && (check_room(s, &err) || group_add(g, c, &err) != GROUP_TAKEN)) commit_refuse(c, &err);
         write_group(s, g, c);
     }
 }
@@ -161,24 +163,21 @@ static void write_group(struct store *s, struct group *g, struct commit *all) {
     answer_all(s, all);
 }
 
-// Makes groups until all commits are answered.
-static void flush(struct store *s, struct group *g, struct commit *first) {
-    while (first) {
-        struct commit *all = first, **end = &first;
-        enum group_verdict verdict = GROUP_TAKEN;
-        group_begin(g);
-        for (; *end; end = &(*end)->next) {
-            struct err err;
-            verdict = group_add(g, *end, &err);
-            if (verdict == GROUP_FULL) break;
-            if (verdict == GROUP_REFUSED) commit_refuse(*end, &err);
-            if (MUTANT("duplicate-answered-early") && verdict == GROUP_TAKEN && (*end)->results[0].duplicate) commit_answer_early(*end);
-        }
-        struct commit *rest = *end;
-        *end = NULL;
-        write_group(s, g, all);
-        first = rest;
+// Answers as many as go into one frame. Returns the rest: the journal may not have room for another frame yet.
+static struct commit *flush(struct store *s, struct group *g, struct commit *all) {
+    struct commit **end = &all;
+    group_begin(g);
+    for (; *end; end = &(*end)->next) {
+        struct err err;
+        enum group_verdict verdict = group_add(g, *end, &err);
+        if (verdict == GROUP_FULL) break;
+        if (verdict == GROUP_REFUSED) commit_refuse(*end, &err);
+        if (MUTANT("duplicate-answered-early") && verdict == GROUP_TAKEN && (*end)->results[0].duplicate) commit_answer_early(*end);
     }
+    struct commit *rest = *end;
+    *end = NULL;
+    write_group(s, g, all);
+    return rest;
 }
 
 // ── ending a segment ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -225,9 +224,19 @@ static struct commit *take(struct store *s) {
     return first;
 }
 
-static void refuse(struct store *s, struct commit *all, const struct err *why) {
+// What did not go into the frame comes first next time. With the lock.
+static void put_back(struct flusher *f, struct commit *rest) {
+    struct commit **end = &rest;
+    for (; *end; end = &(*end)->next) f->bytes += (*end)->bytes;
+    *end = f->first;
+    if (!f->first) f->last = end;
+    f->first = rest;
+}
+
+static struct commit *refuse(struct store *s, struct commit *all, const struct err *why) {
     refuse_all(all, why);
     answer_all(s, all);
+    return NULL;
 }
 
 static void fire_everything(struct store *s, bool all) {
@@ -238,12 +247,12 @@ static void fire_everything(struct store *s, bool all) {
     }
 }
 
-// Writes what is queued, or says why not. Without the lock.
-static void serve(struct store *s, struct group *g, struct commit *all) {
+// Writes of what is queued what goes into a frame, or says why not. Returns what is left. Without the lock.
+static struct commit *serve(struct store *s, struct group *g, struct commit *all) {
     struct err err;
-    if (store_check_running(s, &err)) refuse(s, all, &err);
-    else if (!has_room(s) && checkpointer_failed(s, &err)) refuse(s, all, &err);
-    else flush(s, g, all);
+    if (store_check_running(s, &err)) return refuse(s, all, &err);
+    if (!has_room(s) && checkpointer_failed(s, &err)) return refuse(s, all, &err);
+    return flush(s, g, all);
 }
 
 static bool can_serve(struct store *s) {
@@ -275,8 +284,9 @@ static void *run(void *arg) {
         if (f->first && can_serve(s)) {
             struct commit *all = take(s);
             pthread_mutex_unlock(&f->lock);
-            serve(s, &g, all);
+            struct commit *rest = serve(s, &g, all);
             pthread_mutex_lock(&f->lock);
+            if (rest) put_back(f, rest);
             continue;
         }
         if (f->closing && !f->first && !f->calls) break;

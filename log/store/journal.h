@@ -43,7 +43,7 @@ unsigned journal_used(const struct journal *j);
 // The largest frame worth writing: a quarter of the area.
 static inline uint64_t journal_frame_max(const struct journal *j) { return j->area / 4; }
 // Writes `frame` (begun with frame_begin, records put; finished here) and the data as the next frame and syncs it. Failure leaves
-// an unknown state on disk: the caller stops. The caller checked journal_fits.
+// an unknown state on disk: the caller stops. The caller saw to the room: a frame that does not fit is refused, never written over others.
 int journal_append(struct journal *j, struct buf *frame, const struct iovec *data, int data_count, int64_t time_ms, struct err *err) MUST_USE;
 
 // What journal_read found.

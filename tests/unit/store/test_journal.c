@@ -2,11 +2,14 @@
 // Frames and the journal: cuts, flips, stale laps, missing pieces.
 #include "journal.h"
 
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "edit.h"
 #include "fixture.h"
+#include "fs_crash.h"
 
 // ── records ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -290,5 +293,68 @@ TEST(a_full_journal_waits_for_a_checkpoint_by_itself) {
     fixture_topic(s, "t", 1, NULL, NULL);
     for (int i = 0; i < 700; i++) assert_int_equal(fixture_put(s, "t", 0, "x", &err), i);
     fixture_close(s);
+    fs_close(fs);
+}
+
+// ── more at once than the journal holds ──────────────────────────────────────────────────────────────────────────────
+
+enum { QUEUED = 400, SPREAD = 64 };
+
+// The first answer holds the flusher up until all the others are queued.
+struct crowd {
+    sem_t queued, answered;
+    atomic_int failed;
+};
+
+static void hold_up(void *arg, const struct err *err, const struct append_result *results, size_t n) {
+    struct crowd *c = arg;
+    sem_wait(&c->queued);
+    if (err) atomic_fetch_add(&c->failed, 1);
+}
+
+static void count_answer(void *arg, const struct err *err, const struct append_result *results, size_t n) {
+    struct crowd *c = arg;
+    if (err) atomic_fetch_add(&c->failed, 1);
+    sem_post(&c->answered);
+}
+
+static void queue_all(struct store *s, struct crowd *c) {
+    char text[4000];
+    struct err err;
+    struct topic *t = topic_get(s, "t");
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = 0;
+    for (int i = 0; i < QUEUED; i++) {
+        struct commit *one = commit_new(s);
+        struct buf batch = fixture_text(text);
+        assert_ok(commit_append(one, topic_partition(t, i % SPREAD), &batch, true, &err), err);
+        store_commit(s, one, false, i ? count_answer : hold_up, c);
+    }
+    topic_unref(t);
+    sem_post(&c->queued);
+    for (int i = 1; i < QUEUED; i++) sem_wait(&c->answered);
+}
+
+TEST(commits_that_are_larger_together_than_the_journal_are_all_there_after_a_power_cut) {
+    struct fs *fs = fs_fault_new(fs_mem_new());
+    struct crowd c = {0};
+    int64_t there = 0;
+    fs_fault_record(fs, true);
+    struct store *s = fixture_open(fs);
+    fixture_topic(s, "t", SPREAD, NULL, NULL);
+    sem_init(&c.queued, 0, 0);
+    sem_init(&c.answered, 0, 0);
+    queue_all(s, &c);
+    assert_int_equal(atomic_load(&c.failed), 0);
+    size_t cut = fs_fault_recorded(fs);
+    fixture_close(s);
+    struct fs *disk = fs_crash(NULL, fs_fault_trace(fs), cut, fs_keep_none, NULL);
+    s = fixture_open(disk);
+    for (int i = 0; i < SPREAD; i++) there += fixture_offsets(s, "t", i).high_watermark;
+    assert_int_equal(there, QUEUED);
+    fixture_close(s);
+    sem_destroy(&c.queued);
+    sem_destroy(&c.answered);
+    fs_close(disk);
     fs_close(fs);
 }
