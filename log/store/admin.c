@@ -52,16 +52,15 @@ static void remove_folders(struct store *s, const char *name, const struct edit 
     for (uint32_t i = 0; i < e->count; i++) {
         char folder[SEGMENT_PATH];
         snprintf(folder, sizeof(folder), "%s-%" PRIu32, name, e->index + i);
-        if (fs_remove_tree(s->fs, folder, NULL)) continue; // recovery sees that it is empty, and removes it
+        if (fs_remove_tree(s->fs, folder, NULL)) continue; // it is empty: the next creation or recovery removes it
     }
 }
 
-static int check_free(struct store *s, const char *name, const struct edit *e, struct err *err) {
-    struct fs_stat st;
+static int clear_folders(struct store *s, const char *name, const struct edit *e, struct err *err) {
     for (uint32_t i = 0; i < e->count; i++) {
         char folder[SEGMENT_PATH];
         snprintf(folder, sizeof(folder), "%s-%" PRIu32, name, e->index + i);
-        if (!s->fs->ops->stat(s->fs, folder, &st, NULL)) return err_set(err, ERR_EXISTS, "folder %s is in the way", folder);
+        if (folder_clear(s, folder, err)) return -1;
     }
     return 0;
 }
@@ -95,7 +94,7 @@ static int create(struct store *s, const char *name, struct edit *e, struct sett
     e->id = uuid_random();
     e->topic = s->catalogue.next_topic;
     e->partition = s->catalogue.next_partition;
-    if (store_check_running(s, err) || check_free(s, name, e, err) || settings_change(settings, NULL, 0, &copy, err)) {
+    if (store_check_running(s, err) || clear_folders(s, name, e, err) || settings_change(settings, NULL, 0, &copy, err)) {
         settings_free(settings);
         return -1;
     }
@@ -188,7 +187,7 @@ static int grow(struct store *s, struct topic *t, int32_t partitions, struct err
                      .partition = s->catalogue.next_partition};
     struct change c = {.edit = &e, .topic = t};
     struct settings *copy;
-    if (store_check_running(s, err) || check_free(s, t->name, &e, err) || settings_change(topic_settings(t), NULL, 0, &copy, err)) return -1;
+    if (store_check_running(s, err) || clear_folders(s, t->name, &e, err) || settings_change(topic_settings(t), NULL, 0, &copy, err)) return -1;
     int failed = make_folders(s, t->name, t->uuid, copy, &e, err) || store_call(s, frame_grow, &c, true, err);
     if (failed && !atomic_load(&s->is_stopped)) remove_folders(s, t->name, &e);
     return failed ? -1 : 0;

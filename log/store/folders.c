@@ -170,6 +170,16 @@ static int judge_folder(struct recovery *r, const char *name, struct err *err) {
     return b.n ? set_aside(r, name, err) : fs_remove_tree(s->fs, name, err);
 }
 
+int folder_clear(struct store *s, const char *folder, struct err *err) {
+    struct bytes_in b = {.s = s, .folder = folder};
+    struct fs_stat st;
+    struct err why;
+    if (s->fs->ops->stat(s->fs, folder, &st, &why)) return why.code == ERR_NOT_FOUND ? 0 : (*err = why, -1);
+    if (st.is_dir && !is_of_grave(s, folder) && s->fs->ops->list(s->fs, folder, add_bytes, &b, err)) return -1;
+    if (!st.is_dir || b.n) return err_set(err, ERR_EXISTS, "folder %s is in the way", folder);
+    return fs_remove_tree(s->fs, folder, err);
+}
+
 static int judge_folders(struct recovery *r, struct err *err) {
     struct names x = {0};
     int failed = r->s->fs->ops->list(r->s->fs, ".", keep_name, &x, err);

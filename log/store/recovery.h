@@ -47,6 +47,8 @@ void quarantine_bytes(struct store *s, const struct partition *p, int64_t base, 
 int folder_write_epochs(struct store *s, const struct partition *p, struct err *err) MUST_USE;
 // A partition's folder with the empty files of its first segment; the caller syncs the folder and the root.
 int folder_create(struct store *s, struct partition *p, struct err *err) MUST_USE;
+// Makes way for a new partition's folder: what an unfinished creation or deletion left goes, by the rules of recovery. ERR_EXISTS: it holds bytes.
+int folder_clear(struct store *s, const char *folder, struct err *err) MUST_USE;
 // Removes the folders of a deleted topic; `known` tells which names belong to living ones.
 int folders_bury(struct store *s, const struct grave *g, struct err *err) MUST_USE;
 void folder_deleted_name(const char *topic, int32_t index, struct uuid uuid, char out[SEGMENT_PATH]);
