@@ -53,6 +53,13 @@ int meta_create(struct store *s, struct err *err) {
     return failed;
 }
 
+int meta_settle(struct store *s, struct err *err) {
+    struct buf text = {0};
+    int failed = fs_read_all(s->fs, META_NAME, META_LIMIT, &text, err) || fs_replace(s->fs, META_NAME, text.p, text.n, err);
+    buf_done(&text);
+    return failed ? -1 : 0;
+}
+
 static void clean_text(const struct checkpoint *c, struct buf *out) {
     char id[23];
     uuid_kafka(c->journal, id);

@@ -13,6 +13,8 @@ enum { STORE_FORMAT = 1 };
 int meta_read(struct store *s, struct err *err) MUST_USE;
 // New ids; durable when it returns 0.
 int meta_create(struct store *s, struct err *err) MUST_USE;
+// Writes what was read anew: a process that made the store may have failed to make its name durable.
+int meta_settle(struct store *s, struct err *err) MUST_USE;
 
 // The marker says with which checkpoint the store was closed.
 int clean_write(struct store *s, const struct checkpoint *c, struct err *err) MUST_USE;

@@ -121,6 +121,12 @@ static int look(void *arg, const char *name) {
     return 0;
 }
 
+// Of an earlier attempt: names that could not be made durable then never will be.
+static void remove_attempt(struct store *s) {
+    static const char *const names[] = {JOURNAL_NAME, "checkpoint-0", "checkpoint-1"};
+    for (size_t i = 0; i < countof(names); i++) (void)s->fs->ops->unlink(s->fs, names[i], NULL);
+}
+
 // The properties come last: while they are missing, nothing can have been written yet.
 static int create_store(struct store *s, struct err *err) {
     struct looks l = {.s = s};
@@ -129,6 +135,7 @@ static int create_store(struct store *s, struct err *err) {
         err_set(err, ERR_CORRUPT, META_NAME " is missing beside partitions");
         return err_hint(err, "nothing was changed; restore the folder from a copy");
     }
+    remove_attempt(s);
     if (journal_create(s->fs, s->o.journal_bytes, err) || journal_open(s->fs, &s->journal, err)) return -1;
     for (unsigned i = 0; i < CHECKPOINT_SLOTS; i++) {
         struct buf image = {0};
@@ -141,7 +148,8 @@ static int create_store(struct store *s, struct err *err) {
     }
     journal_close(s->journal);
     s->journal = NULL;
-    return s->fs->ops->sync_dir(s->fs, ".", err) || meta_create(s, err) ? -1 : 0;
+    s->made = !s->fs->ops->sync_dir(s->fs, ".", err) && !meta_create(s, err);
+    return s->made ? 0 : -1;
 }
 
 static int open_files(struct store *s, struct err *err) {

@@ -118,6 +118,7 @@ struct store {
     struct uuid cluster;
     char cluster_id[23];
     int32_t node;
+    bool made;                        // by this process, just now
     // The flusher's.
     struct dirty *dirty;
     size_t dirty_count, dirty_cap;
