@@ -4,6 +4,7 @@
 //   file:     ▓▓▓▓▓▓▓▓▓▓▓▓▓▓│░░░░░░░░░░░░░░░░│xxxxxxxx
 //             checkpoint     ranges of frames  above the durable end: quarantine, cut
 //             must be there  written back (inline) or checked (pointed)
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -32,6 +33,15 @@ static void stop_partition(struct mend *m, const char *fmt, ...) {
     buf_done(&text);
 }
 
+// Something is wrong with a file of the partition: 1 it stops for that, or -1 the start fails. A disk that does not answer, or no free descriptor,
+// says nothing of the bytes: nothing is given up for it, and the next start may find them well.
+static int trouble(struct mend *m, const struct err *why, struct err *err) {
+    bool damage = why->code == ERR_CORRUPT || why->code == ERR_NOT_FOUND;
+    if (!damage && why->sys != EISDIR && why->sys != ENOTDIR && why->sys != EUCLEAN) return *err = *why, -1;
+    stop_partition(m, "%s", why->msg);
+    return 1;
+}
+
 static struct segment *find_segment(const struct partition *p, int64_t base, uint32_t generation) {
     struct segment *g = p->segs[partition_find_segment(p, base)];
     return g->base == base && g->generation == generation ? g : NULL;
@@ -48,14 +58,18 @@ static uint64_t known_size(const struct mend *m, const struct segment *g) {
     return g->size;
 }
 
-static int check_folder(struct mend *m) {
+// 0, 1 the partition stops, -1 the start fails; so below.
+static int check_folder(struct mend *m, struct err *err) {
     char folder[SEGMENT_PATH];
     struct fs_stat st;
+    struct err why;
     partition_folder(m->p, folder);
-    return m->s->fs->ops->stat(m->s->fs, folder, &st, NULL) ? (stop_partition(m, "its folder is missing"), -1) : 0;
+    if (!m->s->fs->ops->stat(m->s->fs, folder, &st, &why)) return 0;
+    if (why.code == ERR_NOT_FOUND) err_set(&why, ERR_NOT_FOUND, "its folder is missing");
+    return trouble(m, &why, err);
 }
 
-static int check_files(struct mend *m) {
+static int check_files(struct mend *m, struct err *err) {
     for (size_t i = 0; i < m->p->seg_count; i++) {
         const struct segment *g = m->p->segs[i];
         char path[SEGMENT_PATH];
@@ -63,9 +77,10 @@ static int check_files(struct mend *m) {
         struct err why;
         uint64_t known = known_size(m, g);
         segment_path(m->p, g->base, ".log", path);
-        if (m->s->fs->ops->stat(m->s->fs, path, &st, &why) && why.code != ERR_NOT_FOUND) return stop_partition(m, "%s", why.msg), -1;
+        if (m->s->fs->ops->stat(m->s->fs, path, &st, &why) && why.code != ERR_NOT_FOUND) return trouble(m, &why, err);
         if (st.size >= known) continue;
-        return stop_partition(m, "%s is %" PRIu64 " bytes long, %" PRIu64 " are durable", path, st.size, known), -1;
+        stop_partition(m, "%s is %" PRIu64 " bytes long, %" PRIu64 " are durable", path, st.size, known);
+        return 1;
     }
     return 0;
 }
@@ -105,7 +120,7 @@ static int read_range(struct mend *m, struct fs_file *f, uint64_t at, const stru
     if (fs_pread_full(m->s->fs, f, m->bytes.p, (size_t)x->size, at, err)) return -1;
     m->bytes.n = (size_t)x->size;
     if (crc32c(x->crc_before, m->bytes.p, m->bytes.n) == x->crc) return 0;
-    return err_set(err, ERR_CORRUPT, "checksum of bytes %" PRIu64 " to %" PRIu64 " does not match", x->position, x->position + x->size);
+    return err_set(err, ERR_CORRUPT, "segment %020" PRId64 ".log: checksum of bytes %" PRIu64 " to %" PRIu64 " does not match", x->base, x->position, x->position + x->size);
 }
 
 // For writing, also what is sealed by now; a segment of which the journal holds every byte may have to be made.
@@ -115,19 +130,29 @@ static int open_to_mend(struct mend *m, struct segment *g, struct open_file **re
     return files_get(&m->s->files, &g->file, path, FS_WRITE | FS_CREATE, ret, err);
 }
 
-// 0, 1 the partition stops, -1 the start stops.
+// A place that can not be read, time and again, while the journal can, is damage. CORRUPT then.
+static int read_pointed(struct mend *m, struct fs_file *f, const struct replay *x, struct err *err) {
+    uint8_t byte;
+    if (!read_range(m, f, x->position, x, err) || err->sys != EIO || !read_range(m, f, x->position, x, err)) return 0;
+    if (err->sys == EIO && !fs_pread_full(m->s->fs, m->s->journal->file, &byte, 1, 0, NULL)) err->code = ERR_CORRUPT;
+    return -1;
+}
+
+static int write_back(struct mend *m, struct fs_file *f, const struct replay *x, struct err *err) {
+    if (fs_pwrite(m->s->fs, f, m->bytes.p, m->bytes.n, x->position, err)) return -1;
+    m->r->report->restored_bytes += m->bytes.n;
+    return 0;
+}
+
 static int replay_range(struct mend *m, const struct replay *x, struct segment *g, struct err *err) {
     struct open_file *f;
     struct err why = {0};
-    if (open_to_mend(m, g, &f, &why)) return stop_partition(m, "%s", why.msg), 1;
-    int failed = read_range(m, x->is_inline ? m->s->journal->file : f->f, x->is_inline ? x->data_at : x->position, x, &why);
-    if (failed) stop_partition(m, "segment %020" PRId64 ".log: %s", g->base, why.msg);
-    if (!failed && x->is_inline) {
-        failed = fs_pwrite(m->s->fs, f->f, m->bytes.p, m->bytes.n, x->position, err);
-        m->r->report->restored_bytes += m->bytes.n;
-    }
+    if (open_to_mend(m, g, &f, &why)) return trouble(m, &why, err);
+    int failed = x->is_inline ? read_range(m, m->s->journal->file, x->data_at, x, &why) : read_pointed(m, f->f, x, &why);
+    if (failed) failed = trouble(m, &why, err);
+    else if (x->is_inline) failed = write_back(m, f->f, x, err);
     files_put(&m->s->files, f);
-    if (failed) return why.code ? 1 : -1;
+    if (failed) return failed;
     if (take_batches(m, x)) return 0;
     return stop_partition(m, "segment %020" PRId64 ".log: batches at byte %" PRIu64 " do not continue the log", g->base, x->position), 1;
 }
@@ -189,16 +214,6 @@ static int settle_segment(struct mend *m, struct segment *g, struct err *err) {
     return failed;
 }
 
-static bool same_ends(const struct buf *a, const struct buf *b) {
-    const struct producer_end *x = (const void *)a->p, *y = (const void *)b->p;
-    if (a->n != b->n) return false;
-    for (size_t i = 0; i < a->n / sizeof(*x); i++)
-        if (x[i].producer_id != y[i].producer_id || x[i].first_offset != y[i].first_offset || x[i].last_offset != y[i].last_offset ||
-            x[i].last_stable != y[i].last_stable)
-            return false;
-    return true;
-}
-
 // What must be in the segment's transaction index: the entries that the checkpoint counted, of which nothing but a file system's old
 // blocks can tell others, and those of the ranges.
 static void put_aborts(const struct mend *m, const struct segment *g, const struct buf *ends, size_t kept, struct buf *now) {
@@ -217,15 +232,15 @@ static int settle_aborts(struct mend *m, struct segment *g, struct err *err) {
     size_t n = ends.n / sizeof(struct producer_end), kept = g->aborts == ABORTS_UNKNOWN ? n : g->aborts;
     int failed = 0;
     if (!whole && why.code != ERR_CORRUPT) {
-        stop_partition(m, "%s", why.msg);
+        failed = trouble(m, &why, err) < 0;
     } else if (kept > n) {
         stop_partition(m, "%s.txnindex has %zu whole entries, %zu are durable", stem, n, kept);
     } else {
         put_aborts(m, g, &ends, kept, &now);
         g->aborts = (uint32_t)(now.n / sizeof(struct producer_end));
-        bool same = whole && same_ends(&ends, &now);
         if (!whole) m->r->report->indexes_rebuilt++; // what was written last may be torn
-        failed = same ? txnindex_sync(m->s->fs, stem, err) : txnindex_replace(m->s->fs, stem, (void *)now.p, g->aborts, err);
+        // Anew even when it reads as it should: after a failed sync the page cache shows what the disk does not have.
+        if (ends.n || now.n || !whole) failed = txnindex_replace(m->s->fs, stem, (void *)now.p, g->aborts, err);
     }
     buf_done(&ends);
     buf_done(&now);
@@ -259,8 +274,10 @@ static int settle(struct mend *m, struct err *err) {
 }
 
 static int mend_partition(struct mend *m, struct err *err) {
-    int failed = check_folder(m) ? 1 : recover_swaps(m->s, m->p, err);
-    if (!failed) failed = check_files(m) ? 1 : replay_all(m, err);
+    int failed = check_folder(m, err);
+    if (!failed) failed = recover_swaps(m->s, m->p, err);
+    if (!failed) failed = check_files(m, err);
+    if (!failed) failed = replay_all(m, err);
     if (failed < 0) return -1;
     if (failed) {
         rescue(m);

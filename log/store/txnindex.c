@@ -36,6 +36,7 @@ int txnindex_put(struct fs *fs, const char *stem, uint32_t at, const struct prod
     if (fs->ops->open(fs, path, FS_WRITE | FS_CREATE, &f, err) < 0) return -1;
     put_entry(&b, end);
     int failed = fs_pwrite(fs, f, b.p, b.n, (uint64_t)at * TXNINDEX_ENTRY, err);
+    if (failed) fs->ops->truncate(f, (uint64_t)at * TXNINDEX_ENTRY, NULL); // part of it may be there
     buf_done(&b);
     return fs->ops->close(f, failed ? NULL : err) || failed ? -1 : 0;
 }
