@@ -231,10 +231,21 @@ static int collect(struct store *s, struct partition *p, struct segment *seg, in
     segment_path(p, seg->base, "", stem);
     if (seg->has_aborts < 0) {
         segment_path(p, seg->base, ".txnindex", path);
-        seg->has_aborts = !s->fs->ops->stat(s->fs, path, &st, NULL);
+        struct err why;
+        int absent = s->fs->ops->stat(s->fs, path, &st, &why);
+        if (absent && why.code != ERR_NOT_FOUND) return *err = why, -1;
+        seg->has_aborts = !absent;
     }
     *ret_complete = false;
     return seg->has_aborts ? txnindex_collect(s->fs, stem, from, to, ends, ret_complete, err) : 0;
+}
+
+// What failed to be written may be in the file all the same.
+static bool is_listed(const struct buf *ends, const struct producer_end *e) {
+    const struct producer_end *all = (const struct producer_end *)(const void *)ends->p;
+    for (size_t i = 0; i < ends->n / sizeof(*e); i++)
+        if (all[i].last_offset == e->last_offset) return true;
+    return false;
 }
 
 static int collect_all(struct partition *p, int64_t from, int64_t to, struct buf *ends, struct err *err) {
@@ -245,7 +256,7 @@ static int collect_all(struct partition *p, int64_t from, int64_t to, struct buf
         if (collect(p->topic->store, p, p->segs[i], from, to, ends, &complete, err)) return -1;
     for (size_t i = 0; i < p->abort_count; i++) {
         const struct producer_end *e = &p->aborts[i].end;
-        if (e->last_offset >= from && e->first_offset < to) buf_put(ends, e, sizeof(*e));
+        if (e->last_offset >= from && e->first_offset < to && !is_listed(ends, e)) buf_put(ends, e, sizeof(*e));
     }
     return 0;
 }
