@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every file operation of the script failed, once and for ever, with every error: the store refuses or stops, whoever retries is served
-// exactly once, and a restart, with the page cache or without, ends where the model says.
+// exactly once, and a restart ends where the model says.
 //
-// The script is cut into windows; each begins on the disk that an undisturbed run left there, so that every call of a long script can
-// be failed without running all that came before it. CONNECTD_OPS sets how long the script is, CONNECTD_SHARE how many of the
-// failures are tried (one in so many), CONNECTD_SEED which.
+//   a process to whose calls something happens ─┬─► restarted: it finds the page cache ─┬─► goes on to the window's end ─► power cut ─► all is there
+//                                               └─► power cut before it closed ─────────┘
+//
+// The script is cut into windows; each begins on the disk that an undisturbed run left there (closed, killed or cut in turn, so that recovery's
+// calls fail too), so that every call of a long script can be failed without running all that came before it. CONNECTD_OPS sets how long
+// the script is, CONNECTD_SHARE how many of the failures are tried (one in so many), CONNECTD_SEED which.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,7 +18,7 @@
 #include "store_script.h"
 #include "test.h"
 
-enum { OPS = 200, WINDOW = 20, SHARE = 40, TRIES = 3 };
+enum { OPS = 200, WINDOW = 20, SHARE = 60, TRIES = 3, FAILURES_MOST = 5 };
 
 static unsigned long from_env(const char *name, unsigned long otherwise) {
     const char *z = getenv(name);
@@ -35,6 +38,7 @@ static const struct way ways[] = {
     {"write EDQUOT", {.ops = FS_OP_WRITE, .sys = EDQUOT}},
     {"short write ENOSPC", {.ops = FS_OP_WRITE, .sys = ENOSPC, .short_bytes = 40}},
     {"short write EIO", {.ops = FS_OP_WRITE, .sys = EIO, .short_bytes = 600}},
+    {"write EIO after a page", {.ops = FS_OP_WRITE, .sys = EIO, .short_bytes = 4096}},
     {"write that says EIO", {.ops = FS_OP_WRITE, .sys = EIO, .done = true}},
     {"fdatasync EIO", {.ops = FS_OP_SYNC, .sys = EIO}},
     {"fdatasync ENOSPC", {.ops = FS_OP_SYNC, .sys = ENOSPC}},
@@ -44,6 +48,7 @@ static const struct way ways[] = {
     {"fallocate ENOSPC", {.ops = FS_OP_ALLOCATE, .sys = ENOSPC}},
     {"fallocate EDQUOT", {.ops = FS_OP_ALLOCATE, .sys = EDQUOT}},
     {"fallocate EIO", {.ops = FS_OP_ALLOCATE, .sys = EIO}},
+    {"fallocate EOPNOTSUPP", {.ops = FS_OP_ALLOCATE, .sys = EOPNOTSUPP}},
     {"stat EIO", {.ops = FS_OP_STAT, .sys = EIO}},
     {"mkdir ENOSPC", {.ops = FS_OP_MKDIR, .sys = ENOSPC}},
     {"rename EIO", {.ops = FS_OP_RENAME, .sys = EIO}},
@@ -54,11 +59,14 @@ static const struct way ways[] = {
     {"directory fsync that says EIO", {.ops = FS_OP_SYNC_DIR, .sys = EIO, .done = true}},
     {"list EIO", {.ops = FS_OP_LIST, .sys = EIO}},
     {"statvfs EIO", {.ops = FS_OP_SPACE, .sys = EIO}},
+    {"anything EIO", {.ops = FS_OP_ALL & ~FS_OP_CLOSE, .sys = EIO}},
+    {"any change EROFS", {.ops = FS_OP_MUTATING, .sys = EROFS}},
 };
 
-// One run of one window.
-struct attempt {
-    struct fs *inner, *fs;
+// One process on a disk.
+struct life {
+    struct fs *seen, *fs;  // what it finds, page cache and all; the recorder over it
+    struct store *s;
     unsigned acked, begun;
     size_t cut;            // events before the store was closed
     unsigned tries;        // of the operation that fails
@@ -67,121 +75,208 @@ struct attempt {
 };
 
 static void on_begun(void *arg, unsigned op) {
-    struct attempt *a = arg;
-    a->begun = op + 1;
-    a->tries = 0;
+    struct life *l = arg;
+    l->begun = op + 1;
+    l->tries = 0;
 }
-static void on_acked(void *arg, unsigned op) { ((struct attempt *)arg)->acked = op + 1; }
+static void on_acked(void *arg, unsigned op) { ((struct life *)arg)->acked = op + 1; }
 
 static bool again(void *arg, unsigned op, const struct err *err) {
-    struct attempt *a = arg;
-    a->wrong |= err->code == ERR_INTERNAL;
-    a->why = *err;
-    return err_retriable(err) && a->tries++ < TRIES;
+    struct life *l = arg;
+    l->wrong |= err->code == ERR_INTERNAL;
+    l->why = *err;
+    return err_retriable(err) && l->tries++ < TRIES;
 }
 
-static int open_again(struct fs *fs, struct fs *inner, struct store **s, struct err *err) {
-    struct store_options o = script_options(fs);
-    fs_mem_unlock(inner);
-    return store_open(&o, s, err);
+static int open_again(struct life *l, struct store **ret, struct err *err) {
+    struct store_options o = script_options(l->fs);
+    fs_mem_unlock(l->seen);
+    return store_open(&o, ret, err);
 }
 
 static int reopen(void *arg, struct store **s, struct err *err) {
-    struct attempt *a = arg;
     struct store *old = *s;
     *s = NULL;
-    return store_close(old, err) || open_again(a->fs, a->inner, s, err) ? -1 : 0;
+    return store_close(old, err) || open_again(arg, s, err) ? -1 : 0;
 }
 
-// Goes on with the window on what is there, undisturbed; takes the disk.
-static bool finishes(struct script *x, struct fs *disk, const struct attempt *was, unsigned to, struct buf *why) {
-    struct attempt a = {.inner = disk, .fs = disk};
-    struct script_hooks hooks = {.begun = on_begun, .acked = on_acked, .reopen = reopen, .arg = &a};
-    struct store *s = NULL;
+// Takes what is seen.
+static struct life life_new(struct fs *seen, unsigned acked, unsigned begun) {
+    struct life l = {.seen = seen, .fs = fs_fault_new(seen), .acked = acked, .begun = begun};
+    fs_mem_unlock(seen);
+    fs_fault_record(l.fs, true);
+    return l;
+}
+
+static int life_run(struct life *l, struct script *x, unsigned from, unsigned to, bool retries, struct err *err) {
+    struct script_hooks hooks = {.begun = on_begun, .acked = on_acked, .reopen = reopen, .again = retries ? again : NULL, .arg = l};
+    return script_run(x, &l->s, from, to, &hooks, err);
+}
+
+// Notes where the power is cut, then closes.
+static int life_end(struct life *l, struct err *err) {
+    struct store *s = l->s;
+    l->cut = fs_fault_recorded(l->fs);
+    l->s = NULL;
+    return store_close(s, err);
+}
+
+static bool differs(struct buf *why, const char *when, const struct err *err) {
+    buf_printf(why, "%s: %s; ", when, err->msg);
+    return false;
+}
+
+// ── after it ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// Everything up to `n` is there, and producers go on. Takes the disk.
+static bool holds(struct script *x, struct fs *disk, unsigned n, struct buf *why) {
+    struct store_options o = script_options(disk);
+    struct store *s;
     struct err err;
-    bool good = false;
-    unsigned n = was->acked;
-    if (open_again(disk, disk, &s, &err)) {
-        buf_printf(why, "refused: %s", err.msg);
+    if (store_open(&o, &s, &err)) {
         fs_close(disk);
-        return false;
+        return differs(why, "refused after the second power cut", &err);
     }
-    while (!(good = script_matches(x, s, n, why)) && n < was->begun) n++;
-    if (good && script_run(x, &s, n, to, &hooks, &err)) {
-        buf_printf(why, "from %u on: %s", n, err.msg);
-        good = false;
-    }
-    good = good && script_matches(x, s, to, why);
-    if (s && store_close(s, &err)) good = false;
+    bool good = script_matches(x, s, n, why) && script_continues(x, s, n, why);
+    if (!good) buf_puts(why, STR("(after the second power cut) "));
+    if (store_close(s, &err)) good = differs(why, "close after the second power cut", &err);
     fs_close(disk);
     return good;
 }
 
-static struct attempt disturb(struct script *x, struct fs *disk, unsigned from, unsigned to, const struct fs_fault_rule *rule) {
-    struct fs *inner = fs_mem_clone(disk);
-    struct attempt a = {.inner = inner, .fs = fs_fault_new(inner), .acked = from, .begun = from};
-    struct script_hooks hooks = {.begun = on_begun, .acked = on_acked, .reopen = reopen, .again = again, .arg = &a};
-    struct store *s;
+static bool finish(struct life *l, struct script *x, unsigned to, struct buf *why) {
     struct err err;
-    fs_fault_record(a.fs, true);
-    if (rule) fs_fault_add(a.fs, *rule);
-    if (open_again(a.fs, inner, &s, &err)) {
-        a.cut = fs_fault_recorded(a.fs);
-        return a;
-    }
-    if (script_run(x, &s, from, to, &hooks, &err)) a.wrong |= err.code == ERR_INTERNAL;
-    a.cut = fs_fault_recorded(a.fs);
-    if (s) (void)!store_close(s, &err);
-    return a;
+    unsigned n = l->acked, last = l->begun;
+    if (open_again(l, &l->s, &err)) return differs(why, "refused", &err);
+    while (!script_matches(x, l->s, n, why))
+        if (n++ == last) return false;
+    buf_clear(why);
+    if (life_run(l, x, n, to, false, &err)) return differs(why, "going on", &err);
+    return script_matches(x, l->s, to, why);
 }
 
-static void try_way(struct script *x, struct fs *disk, unsigned from, unsigned to, const struct way *w, unsigned skip, bool forever) {
+// A second process finds `seen`; base and what was done to it tell what of that is on the disk. It ends the window, loses the power, and
+// nothing is lost.
+static bool goes_on(struct script *x, struct fs *base, const struct fs_trace *done, struct fs *seen, const struct life *was, unsigned to, struct buf *why) {
+    struct life l = life_new(seen, was->acked, was->begun);
+    struct err err;
+    bool good = finish(&l, x, to, why);
+    if (life_end(&l, &err) && good) good = differs(why, "close", &err);
+    struct fs_trace all = fs_trace_join(done, done->n, fs_fault_trace(l.fs));
+    if (good) good = holds(x, fs_crash(base, &all, done->n + l.cut, fs_keep_none, NULL), to, why);
+    free(all.events);
+    fs_close(l.fs);
+    return good;
+}
+
+static struct fs *lose_power(struct fs *disk, const struct life *l, uint64_t seed) {
+    return seed & 1 ? fs_crash(disk, fs_fault_trace(l->fs), l->cut, fs_keep_random, &seed) : fs_crash(disk, fs_fault_trace(l->fs), l->cut, fs_keep_none, NULL);
+}
+
+static bool survives(struct script *x, struct fs *disk, const struct life *l, unsigned to, uint64_t seed, struct buf *why) {
+    static const struct fs_trace nothing;
+    if (!goes_on(x, disk, fs_fault_trace(l->fs), fs_mem_clone(l->seen), l, to, why)) return buf_puts(why, STR("(restarted)")), false;
+    struct fs *left = lose_power(disk, l, seed);
+    bool good = goes_on(x, left, &nothing, fs_mem_clone(left), l, to, why);
+    if (!good) buf_puts(why, STR("(after a power cut)"));
+    fs_close(left);
+    return good;
+}
+
+// ── one failure ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+struct tally { unsigned runs, finished, refused, stopped, not_started, wrong; };
+
+// Nothing shows of what was refused, and what is durable can still be read.
+static bool shows_what_is_durable(struct script *x, struct life *l, struct buf *why) {
+    fs_fault_clear(l->fs);
+    return !l->s || script_matches(x, l->s, l->acked, why);
+}
+
+static struct life disturb(struct script *x, struct fs *disk, unsigned from, unsigned to, const struct fs_fault_rule *rule, struct tally *t, struct buf *why) {
+    struct life l = life_new(fs_mem_clone(disk), from, from);
+    struct err err;
+    if (rule) fs_fault_add(l.fs, *rule);
+    if (open_again(&l, &l.s, &err)) {
+        l.why = err;
+        t->not_started++;
+    } else if (!life_run(&l, x, from, to, true, &err)) {
+        t->finished++;
+    } else {
+        bool stops = err.code == ERR_STOPPED || !l.s;
+        l.wrong |= err.code == ERR_INTERNAL;
+        t->stopped += stops;
+        t->refused += !stops;
+    }
+    if (!shows_what_is_durable(x, &l, why)) l.wrong = true;
+    (void)!life_end(&l, &err);
+    return l;
+}
+
+static void try_way(struct script *x, struct fs *disk, unsigned from, unsigned to, const struct way *w, unsigned skip, bool forever, uint64_t seed,
+                    struct tally *t) {
     struct fs_fault_rule rule = w->rule;
     struct buf why = {0};
     rule.skip = skip;
     rule.forever = forever;
-    struct attempt a = disturb(x, disk, from, to, &rule);
-    const struct fs_trace *t = fs_fault_trace(a.fs);
-    bool open = fs_fault_open_files(a.fs);
+    struct life l = disturb(x, disk, from, to, &rule, t, &why);
+    bool open = fs_fault_open_files(l.fs);
     if (open) buf_puts(&why, STR("files were left open; "));
-    bool good = !a.wrong && !open && finishes(x, fs_mem_clone(a.inner), &a, to, &why) &&
-                finishes(x, fs_crash(disk, t, a.cut, fs_keep_none, NULL), &a, to, &why);
-    if (!good)
-        fail_msg("%s, call %u%s, operations %u to %u: acked %u, begun %u (%s), last error: %s: %s", w->name, skip, forever ? " and later ones" : "", from, to,
-                 a.acked, a.begun, script_op_text(x, a.acked), a.why.msg, buf_cstr(&why));
+    t->runs++;
+    if (l.wrong || open || !survives(x, disk, &l, to, seed, &why)) {
+        print_message("%s, call %u%s, operations %u to %u: acked %u, begun %u (%s), last error: %s: %s\n", w->name, skip, forever ? " and later ones" : "", from,
+                      to, l.acked, l.begun, script_op_text(x, l.acked), l.why.msg, buf_cstr(&why));
+        if (++t->wrong == FAILURES_MOST) fail();
+    }
     buf_done(&why);
-    fs_close(a.fs);
+    fs_close(l.fs);
 }
 
-// Returns the disk at the window's end; counts the calls of each way.
+// ── windows ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// Returns what the next window begins on; counts the calls of each way.
 static struct fs *undisturbed(struct script *x, struct fs *disk, unsigned from, unsigned to, unsigned counts[countof(ways)]) {
-    struct attempt a = disturb(x, disk, from, to, NULL);
-    assert_int_equal(a.acked, to);
-    for (size_t i = 0; i < countof(ways); i++) counts[i] = fs_fault_count(a.fs, ways[i].rule.ops);
-    struct fs *end = fs_mem_clone(a.inner);
-    fs_close(a.fs);
-    return end;
+    struct life l = life_new(fs_mem_clone(disk), from, from);
+    struct err err;
+    assert_ok(open_again(&l, &l.s, &err), err);
+    assert_ok(life_run(&l, x, from, to, true, &err), err);
+    struct fs *killed = fs_mem_clone(l.seen), *next;
+    assert_ok(life_end(&l, &err), err);
+    for (size_t i = 0; i < countof(ways); i++) counts[i] = fs_fault_count(l.fs, ways[i].rule.ops);
+    switch (from / WINDOW % 3) {
+    case 0: next = fs_mem_clone(killed); break;
+    case 1: next = lose_power(disk, &l, from); break;
+    default: next = fs_mem_clone(l.seen);
+    }
+    fs_close(killed);
+    fs_close(l.fs);
+    return next;
+}
+
+static void try_window(struct script *x, struct fs *disk, unsigned from, unsigned to, const unsigned counts[countof(ways)], uint64_t *dice, struct tally *t) {
+    uint64_t share = from_env("CONNECTD_SHARE", SHARE);
+    for (size_t i = 0; i < countof(ways); i++)
+        for (unsigned skip = 0; skip < counts[i] * 2; skip++)
+            if (test_random(dice) % share == 0) try_way(x, disk, from, to, &ways[i], skip / 2, skip % 2, test_random(dice), t);
 }
 
 TEST(whatever_fails_in_the_script_is_refused_and_nothing_is_lost_or_twice) {
-    unsigned ops = (unsigned)from_env("CONNECTD_OPS", OPS), runs = 0;
-    uint64_t seed = from_env("CONNECTD_SEED", 1), dice = seed, share = from_env("CONNECTD_SHARE", SHARE);
+    unsigned ops = (unsigned)from_env("CONNECTD_OPS", OPS), counts[countof(ways)];
+    uint64_t seed = from_env("CONNECTD_SEED", 1), dice = seed;
     struct script *x = script_new(seed, ops);
     struct fs *disk = fs_mem_new();
-    unsigned counts[countof(ways)];
+    struct tally t = {0};
     for (unsigned from = 0, to; from < ops; from = to) {
         to = from + WINDOW < ops ? from + WINDOW : ops;
         struct fs *next = undisturbed(x, disk, from, to, counts);
-        for (size_t i = 0; i < countof(ways); i++)
-            for (unsigned skip = 0; skip < counts[i] * 2; skip++) {
-                if (test_random(&dice) % share) continue;
-                try_way(x, disk, from, to, &ways[i], skip / 2, skip % 2);
-                runs++;
-            }
+        try_window(x, disk, from, to, counts, &dice, &t);
         fs_close(disk);
         disk = next;
     }
     fs_close(disk);
     script_free(x);
-    print_message("%u runs over %u operations, each with one call failing once or for ever in one of %zu ways\n", runs, ops, countof(ways));
+    print_message("%u runs over %u operations from seed %" PRIu64 ", each with one call failing once or for ever in one of %zu ways: %u were finished by trying again, "
+                  "%u operations refused, %u stores stopped, %u not started; then twice a restart, a power cut and a restart\n",
+                  t.runs, ops, seed, countof(ways), t.finished, t.refused, t.stopped, t.not_started);
+    assert_int_equal(t.wrong, 0);
 }

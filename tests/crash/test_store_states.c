@@ -303,18 +303,6 @@ TEST(a_recovery_that_is_cut_itself_ends_in_the_same_state) {
 
 // ── a kill first ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-// What a machine did whose first process was killed before event upto: then came the second one's events. Borrows them.
-static struct fs_trace join(const struct fs_trace *a, size_t upto, const struct fs_trace *b) {
-    struct fs_trace t = {.events = xcalloc(upto + b->n, sizeof(*t.events)), .n = upto + b->n};
-    unsigned handles = 0;
-    memcpy(t.events, a->events, upto * sizeof(*t.events));
-    memcpy(t.events + upto, b->events, b->n * sizeof(*t.events));
-    for (size_t i = 0; i < upto; i++)
-        if (a->events[i].handle > handles) handles = a->events[i].handle;
-    for (size_t i = upto; i < t.n; i++) t.events[i].handle += handles;
-    return t;
-}
-
 // A process that finds the disk as a killed one left it, page cache and all, recovers it and goes on for a few operations. Returns the
 // operation it went on from.
 static unsigned second_life(const struct recording *r, struct fs *fs, struct bounds b) {
@@ -340,7 +328,7 @@ static void kill_then_cut(const struct recording *r, uint64_t seed, size_t upto,
     fs_fault_record(second, true);
     struct bounds b = r->bounds[upto];
     unsigned from = second_life(r, second, b), n;
-    struct fs_trace all = join(r->trace, upto, fs_fault_trace(second));
+    struct fs_trace all = fs_trace_join(r->trace, upto, fs_fault_trace(second));
     struct recording both = {.script = r->script, .fs = second, .trace = &all};
     walk(&both);
     for (int i = 0; i < 6; i++) {

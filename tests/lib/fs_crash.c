@@ -203,6 +203,17 @@ size_t fs_crash_pending(struct fs *base, const struct fs_trace *t, size_t upto, 
     return n;
 }
 
+struct fs_trace fs_trace_join(const struct fs_trace *first, size_t upto, const struct fs_trace *second) {
+    struct fs_trace t = {.events = xcalloc(upto + second->n, sizeof(*t.events)), .n = upto + second->n};
+    unsigned handles = 0;
+    if (upto) memcpy(t.events, first->events, upto * sizeof(*t.events));
+    if (second->n) memcpy(t.events + upto, second->events, second->n * sizeof(*t.events));
+    for (size_t i = 0; i < upto; i++)
+        if (t.events[i].handle > handles) handles = t.events[i].handle;
+    for (size_t i = upto; i < t.n; i++) t.events[i].handle += handles;
+    return t;
+}
+
 struct fs_keep fs_keep_none(void *arg, const struct fs_trace *t, size_t event) { return (struct fs_keep){0, 0}; }
 
 struct fs_keep fs_keep_all(void *arg, const struct fs_trace *t, size_t event) { return (struct fs_keep){0, UINT64_MAX}; }

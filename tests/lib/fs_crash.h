@@ -32,6 +32,10 @@ struct fs *fs_crash(struct fs *base, const struct fs_trace *t, size_t upto, fs_k
 // The pending events before upto, in order; returns their number, caller frees the array.
 size_t fs_crash_pending(struct fs *base, const struct fs_trace *t, size_t upto, size_t **ret);
 
+// What a machine did on which a first process ended before event upto, and a second one went on with the page cache it left. Borrows the
+// events; the caller frees the array.
+struct fs_trace fs_trace_join(const struct fs_trace *first, size_t upto, const struct fs_trace *second);
+
 fs_keep_fn fs_keep_none;   // nothing pending reached the disk
 fs_keep_fn fs_keep_all;    // everything did, as after a kill -9
 fs_keep_fn fs_keep_random; // arg: uint64_t seed; half of the events, writes torn at 512-byte sectors
