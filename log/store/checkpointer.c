@@ -38,6 +38,8 @@ static void expire_producers(struct store *s) {
 
 static int capture(struct store *s, void *arg, struct err *err) {
     struct capture *c = arg;
+    // A frame whose fate is not known has left its marks on the producers: none of that may become durable.
+    if (store_check_running(s, err)) return -1;
     expire_producers(s);
     c->at = (struct checkpoint){.generation = s->checkpoint_generation + 1, .journal = s->journal->id, .position = s->journal->head, .seq = s->journal->seq};
     checkpoint_begin(&c->image);

@@ -18,6 +18,8 @@ struct fs_fault {
     struct fs_fault_rule rules[RULES];
     size_t rule_count;
     unsigned counts[OPS];
+    void (*on_call)(void *arg, enum fs_op op, const char *path); // set once, read without the mutex
+    void *on_call_arg;
     unsigned open_files, last_handle;
     bool recording;
     struct fs_trace trace;
@@ -46,6 +48,10 @@ static const struct fs_fault_rule *fault_next(struct fs_fault *x, enum fs_op op,
         return r;
     }
     return NULL;
+}
+
+static void announce(struct fs_fault *x, enum fs_op op, const char *path) {
+    if (x->on_call) x->on_call(x->on_call_arg, op, path);
 }
 
 static int fault_err(const struct fs_fault_rule *r, struct err *err, const char *what, const char *path) {
@@ -100,6 +106,7 @@ static int open_inner(struct fs_fault *x, const char *path, int flags, struct fs
 
 static int fault_open(struct fs *fs, const char *path, int flags, struct fs_file **ret, struct err *err) {
     struct fs_fault *x = fault_of(fs);
+    announce(x, FS_OP_OPEN, path);
     LOCK_SCOPE(&x->mutex);
     const struct fs_fault_rule *rule = fault_next(x, FS_OP_OPEN, path);
     return rule ? fault_err(rule, err, "open", path) : open_inner(x, path, flags, ret, err);
@@ -107,6 +114,7 @@ static int fault_open(struct fs *fs, const char *path, int flags, struct fs_file
 
 static int fault_close(struct fs_file *f, struct err *err) {
     struct fs_fault *x = f->fs;
+    announce(x, FS_OP_CLOSE, f->path);
     LOCK_SCOPE(&x->mutex);
     const struct fs_fault_rule *rule = fault_next(x, FS_OP_CLOSE, f->path);
     int failed = x->inner->ops->close(f->inner, err); // the descriptor is gone in any case
@@ -118,6 +126,7 @@ static int fault_close(struct fs_file *f, struct err *err) {
 
 static int64_t fault_pread(struct fs_file *f, void *p, size_t n, uint64_t at, struct err *err) {
     struct fs_fault *x = f->fs;
+    announce(x, FS_OP_READ, f->path);
     LOCK_SCOPE(&x->mutex);
     const struct fs_fault_rule *rule = fault_next(x, FS_OP_READ, f->path);
     if (rule && rule->sys) return fault_err(rule, err, "read", f->path);
@@ -150,6 +159,7 @@ static int fault_pwritev(struct fs_file *f, const struct iovec *iov, int iovcnt,
     struct fs_fault *x = f->fs;
     size_t n;
     _cleanup_free_ uint8_t *data = gather(iov, iovcnt, &n);
+    announce(x, FS_OP_WRITE, f->path);
     LOCK_SCOPE(&x->mutex);
     const struct fs_fault_rule *rule = fault_next(x, FS_OP_WRITE, f->path);
     if (rule && !rule->done && rule->short_bytes < n) n = rule->short_bytes;
@@ -159,6 +169,7 @@ static int fault_pwritev(struct fs_file *f, const struct iovec *iov, int iovcnt,
 
 static int fault_fdatasync(struct fs_file *f, struct err *err) {
     struct fs_fault *x = f->fs;
+    announce(x, FS_OP_SYNC, f->path);
     LOCK_SCOPE(&x->mutex);
     const struct fs_fault_rule *rule = fault_next(x, FS_OP_SYNC, f->path);
     bool failed = (rule && !rule->done) || x->inner->ops->fdatasync(f->inner, err);
@@ -174,6 +185,7 @@ static void record_range(struct fs_file *f, enum fs_event_kind kind, uint64_t at
 
 static int fault_truncate(struct fs_file *f, uint64_t size, struct err *err) {
     struct fs_fault *x = f->fs;
+    announce(x, FS_OP_TRUNCATE, f->path);
     LOCK_SCOPE(&x->mutex);
     FAULTY(FS_OP_TRUNCATE, "truncate", f->path, x->inner->ops->truncate(f->inner, size, err),
            record_range(f, FS_EV_TRUNCATE, 0, size, false));
@@ -181,6 +193,7 @@ static int fault_truncate(struct fs_file *f, uint64_t size, struct err *err) {
 
 static int fault_allocate(struct fs_file *f, uint64_t at, uint64_t n, bool keep_size, struct err *err) {
     struct fs_fault *x = f->fs;
+    announce(x, FS_OP_ALLOCATE, f->path);
     LOCK_SCOPE(&x->mutex);
     FAULTY(FS_OP_ALLOCATE, "allocate", f->path, x->inner->ops->allocate(f->inner, at, n, keep_size, err),
            record_range(f, FS_EV_ALLOCATE, at, n, keep_size));
@@ -188,18 +201,21 @@ static int fault_allocate(struct fs_file *f, uint64_t at, uint64_t n, bool keep_
 
 static int fault_stat(struct fs *fs, const char *path, struct fs_stat *ret, struct err *err) {
     struct fs_fault *x = fault_of(fs);
+    announce(x, FS_OP_STAT, path);
     LOCK_SCOPE(&x->mutex);
     FAULTY(FS_OP_STAT, "stat", path, x->inner->ops->stat(x->inner, path, ret, err), (void)0);
 }
 
 static int fault_fstat(struct fs_file *f, struct fs_stat *ret, struct err *err) {
     struct fs_fault *x = f->fs;
+    announce(x, FS_OP_STAT, f->path);
     LOCK_SCOPE(&x->mutex);
     FAULTY(FS_OP_STAT, "stat", f->path, x->inner->ops->fstat(f->inner, ret, err), (void)0);
 }
 
 static int fault_mkdir(struct fs *fs, const char *path, struct err *err) {
     struct fs_fault *x = fault_of(fs);
+    announce(x, FS_OP_MKDIR, path);
     LOCK_SCOPE(&x->mutex);
     FAULTY(FS_OP_MKDIR, "mkdir", path, x->inner->ops->mkdir(x->inner, path, err), trace_add(x, FS_EV_MKDIR, path));
 }
@@ -210,18 +226,21 @@ static void record_rename(struct fs_fault *x, const char *from, const char *to) 
 
 static int fault_rename(struct fs *fs, const char *from, const char *to, struct err *err) {
     struct fs_fault *x = fault_of(fs);
+    announce(x, FS_OP_RENAME, from);
     LOCK_SCOPE(&x->mutex);
     FAULTY(FS_OP_RENAME, "rename", from, x->inner->ops->rename(x->inner, from, to, err), record_rename(x, from, to));
 }
 
 static int fault_unlink(struct fs *fs, const char *path, struct err *err) {
     struct fs_fault *x = fault_of(fs);
+    announce(x, FS_OP_UNLINK, path);
     LOCK_SCOPE(&x->mutex);
     FAULTY(FS_OP_UNLINK, "unlink", path, x->inner->ops->unlink(x->inner, path, err), trace_add(x, FS_EV_UNLINK, path));
 }
 
 static int fault_sync_dir(struct fs *fs, const char *path, struct err *err) {
     struct fs_fault *x = fault_of(fs);
+    announce(x, FS_OP_SYNC_DIR, path);
     LOCK_SCOPE(&x->mutex);
     const struct fs_fault_rule *rule = fault_next(x, FS_OP_SYNC_DIR, path);
     bool failed = (rule && !rule->done) || x->inner->ops->sync_dir(x->inner, path, err);
@@ -232,6 +251,7 @@ static int fault_sync_dir(struct fs *fs, const char *path, struct err *err) {
 
 static int fault_list(struct fs *fs, const char *path, int (*each)(void *arg, const char *name), void *arg, struct err *err) {
     struct fs_fault *x = fault_of(fs);
+    announce(x, FS_OP_LIST, path);
     pthread_mutex_lock(&x->mutex);
     const struct fs_fault_rule *rule = fault_next(x, FS_OP_LIST, path);
     int sys = rule ? rule->sys : 0;
@@ -242,6 +262,7 @@ static int fault_list(struct fs *fs, const char *path, int (*each)(void *arg, co
 
 static int fault_space(struct fs *fs, struct fs_space *ret, struct err *err) {
     struct fs_fault *x = fault_of(fs);
+    announce(x, FS_OP_SPACE, ".");
     LOCK_SCOPE(&x->mutex);
     FAULTY(FS_OP_SPACE, "statvfs", "", x->inner->ops->space(x->inner, ret, err), (void)0);
 }
@@ -250,6 +271,7 @@ static int fault_space(struct fs *fs, struct fs_space *ret, struct err *err) {
 static int fault_lock(struct fs *fs, const char *path, struct err *err) {
     struct fs_fault *x = fault_of(fs);
     struct fs_stat st;
+    announce(x, FS_OP_LOCK, path);
     LOCK_SCOPE(&x->mutex);
     bool existed = !x->inner->ops->stat(x->inner, path, &st, NULL);
     FAULTY(FS_OP_LOCK, "lock", path, x->inner->ops->lock(x->inner, path, err),
@@ -300,6 +322,12 @@ void fs_fault_add(struct fs *fs, struct fs_fault_rule rule) {
     LOCK_SCOPE(&x->mutex);
     if (x->rule_count == RULES) abort();
     x->rules[x->rule_count++] = rule;
+}
+
+void fs_fault_on_call(struct fs *fs, void (*fn)(void *arg, enum fs_op op, const char *path), void *arg) {
+    struct fs_fault *x = fault_of(fs);
+    x->on_call_arg = arg;
+    x->on_call = fn;
 }
 
 void fs_fault_clear(struct fs *fs) {

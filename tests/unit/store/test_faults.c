@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every file operation failing: the store refuses or stops, retries are exact, and a restart shows what was acknowledged.
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +10,7 @@
 
 #include "fixture.h"
 #include "fs_crash.h"
+#include "store_int.h"
 
 // ── an idempotent producer that retries ──────────────────────────────────────────────────────────────────────────────
 
@@ -144,8 +147,11 @@ TEST(whatever_operation_fails_an_idempotent_producer_that_retries_is_in_the_log_
 
 // ── stopping ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+static struct fs *memory; // under the last faulty store
+
 static struct fs *faulty_store(struct store **ret) {
-    struct fs *fs = fs_fault_new(fs_mem_new());
+    memory = fs_mem_new();
+    struct fs *fs = fs_fault_new(memory);
     struct err err;
     *ret = try_open(fs);
     assert_non_null(*ret);
@@ -199,6 +205,13 @@ TEST(a_failed_sync_of_a_segment_that_a_frame_would_point_into_stops_the_store) {
     fs_close(fs);
 }
 
+// What the next process finds; lets the failed one's disk go.
+static struct fs *next_disk(struct fs *fs) {
+    struct fs *next = fs_mem_clone(memory);
+    fs_close(fs);
+    return next;
+}
+
 static void post(void *arg) { sem_post(arg); }
 
 // A store that forgets to wake is a failed test, not one that hangs.
@@ -227,6 +240,62 @@ TEST(a_watch_on_a_store_that_stops_is_woken) {
     assert_int_not_equal(store_checkpoint(s, &err), 0);
     assert_int_not_equal(store_close(s, &err), 0);
     sem_destroy(&woken);
+    fs_close(fs);
+}
+
+// A checkpoint that is asked for while the flusher is about to write a frame; it comes after what becomes of that.
+struct late {
+    struct store *s;
+    sem_t reached;
+    bool armed;
+    int result;
+    struct err err;
+};
+
+static bool is_asked_for(struct flusher *f) {
+    LOCK_SCOPE(&f->lock);
+    return f->calls != NULL;
+}
+
+static void hold_frame(void *arg, enum fs_op op, const char *path) {
+    struct late *l = arg;
+    if (!l->armed || op != FS_OP_WRITE || strcmp(path, "journal") != 0) return;
+    l->armed = false;
+    sem_post(&l->reached);
+    while (!is_asked_for(&l->s->flusher)) sched_yield();
+}
+
+static void *take_checkpoint(void *arg) {
+    struct late *l = arg;
+    wait_for(&l->reached);
+    l->result = store_checkpoint(l->s, &l->err);
+    return NULL;
+}
+
+TEST(a_checkpoint_taken_after_a_frame_failed_does_not_keep_what_was_in_it) {
+    struct late l = {0};
+    struct fs *fs = faulty_store(&l.s);
+    struct append_result r;
+    struct err err;
+    pthread_t thread;
+    sem_init(&l.reached, 0, 0);
+    assert_ok(send_batch(l.s, 0, &r, &err), err);
+    fs_fault_on_call(fs, hold_frame, &l);
+    fs_fault_add(fs, (struct fs_fault_rule){.ops = FS_OP_WRITE, .path = "journal", .sys = EIO});
+    assert_int_equal(pthread_create(&thread, NULL, take_checkpoint, &l), 0);
+    l.armed = true;
+    assert_int_equal(send_batch(l.s, 1, &r, &err), -1);
+    assert_int_equal(err.code, ERR_STOPPED);
+    pthread_join(thread, NULL);
+    assert_fails(l.result, l.err, ERR_STOPPED);
+    assert_int_not_equal(store_close(l.s, &err), 0);
+    fs = next_disk(fs);
+    l.s = try_open(fs);
+    assert_non_null(l.s);
+    assert_ok(send_batch(l.s, 1, &r, &err), err); // a batch that is nowhere is no duplicate
+    assert_false(r.duplicate);
+    fixture_close(l.s);
+    sem_destroy(&l.reached);
     fs_close(fs);
 }
 
