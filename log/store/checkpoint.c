@@ -23,16 +23,29 @@ static void header_put(uint8_t *p, const struct checkpoint *c, size_t n) {
     put_be32(p + AT_CRC, crc32c(0, p + AT_VERSION, n - AT_VERSION));
 }
 
+static int write_slot(struct fs *fs, const char *name, const struct buf *bytes, struct err *err) {
+    struct fs_file *f;
+    if (fs->ops->open(fs, name, FS_WRITE | FS_CREATE, &f, err)) return -1;
+    int failed = fs_pwrite(fs, f, bytes->p, bytes->n, 0, err) || fs->ops->fdatasync(f, err);
+    if (fs->ops->close(f, failed ? NULL : err)) failed = 1;
+    return failed ? err_wrap(err, "checkpoint") : 0;
+}
+
 int checkpoint_write(struct fs *fs, unsigned slot, const struct checkpoint *c, struct buf *image, struct err *err) {
     char name[16];
-    struct fs_file *f;
     if (image->bad) return err_set(err, ERR_INTERNAL, "checkpoint: no memory for its image");
     slot_name(slot, name);
     header_put(image->p, c, image->n);
-    if (fs->ops->open(fs, name, FS_WRITE | FS_CREATE, &f, err)) return -1;
-    int failed = fs_pwrite(fs, f, image->p, image->n, 0, err) || fs->ops->fdatasync(f, err);
-    if (fs->ops->close(f, failed ? NULL : err)) failed = 1;
-    return failed ? err_wrap(err, "checkpoint") : 0;
+    return write_slot(fs, name, image, err);
+}
+
+int checkpoint_settle(struct fs *fs, unsigned slot, struct err *err) {
+    struct buf bytes = {0};
+    char name[16];
+    slot_name(slot, name);
+    int failed = fs_read_all(fs, name, IMAGE_MAX, &bytes, err) || write_slot(fs, name, &bytes, err);
+    buf_done(&bytes);
+    return failed ? -1 : 0;
 }
 
 static int parse(const char *name, const struct buf *b, size_t start, struct checkpoint *ret, size_t *ret_n, struct err *err) {

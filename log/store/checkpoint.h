@@ -24,6 +24,8 @@ struct checkpoint {
 // if it is not there (then the caller syncs the folder).
 void checkpoint_begin(struct buf *image);
 int checkpoint_write(struct fs *fs, unsigned slot, const struct checkpoint *c, struct buf *image, struct err *err) MUST_USE;
+// Writes a slot that was read as it is, and syncs it: the page cache may hold it alone, and the other one is going to be written over.
+int checkpoint_settle(struct fs *fs, unsigned slot, struct err *err) MUST_USE;
 // Appends the image's edits to `image`. ERR_NOT_FOUND, ERR_CORRUPT, ERR_UNSUPPORTED.
 int checkpoint_read(struct fs *fs, unsigned slot, struct checkpoint *ret, struct buf *image, struct err *err) MUST_USE;
 

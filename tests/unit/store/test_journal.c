@@ -358,3 +358,51 @@ TEST(commits_that_are_larger_together_than_the_journal_are_all_there_after_a_pow
     fs_close(disk);
     fs_close(fs);
 }
+
+// ── a checkpoint that only the page cache has ────────────────────────────────────────────────────────────────────────
+
+static bool is_slot_write(const struct fs_event *e) { return e->kind == FS_EV_WRITE && !strncmp(e->path, "checkpoint-", 11); }
+
+// Of what is not synced, half of each checkpoint reached the disk.
+static struct fs_keep half_of_checkpoints(void *arg, const struct fs_trace *t, size_t event) {
+    const struct fs_event *e = &t->events[event];
+    return (struct fs_keep){.take = is_slot_write(e) ? e->n / 2 : 0};
+}
+
+// The power goes at each moment of the start after the process was killed before event `killed`.
+static void cut_each_moment(const struct fs_trace *first, size_t killed) {
+    struct fs *fs = fs_fault_new(fs_crash(NULL, first, killed, fs_keep_all, NULL));
+    fs_fault_record(fs, true);
+    struct store *s = fixture_open(fs);
+    size_t n = fs_fault_recorded(fs);
+    fixture_close(s);
+    struct fs_trace all = fs_trace_join(first, killed, fs_fault_trace(fs));
+    for (size_t cut = killed; cut <= killed + n; cut++) {
+        struct err err;
+        int64_t end = end_after(fs_crash(NULL, &all, cut, half_of_checkpoints, NULL), &err);
+        if (end != 2) fail_msg("killed before event %zu, cut before %zu: %s", killed, cut, end < 0 ? err.msg : "not as it was");
+    }
+    free(all.events);
+    fs_close(fs);
+}
+
+TEST(a_checkpoint_that_only_the_page_cache_has_is_made_durable_before_the_other_one_is_touched) {
+    struct fs *fs = fs_fault_new(fs_mem_new());
+    struct err err;
+    fs_fault_record(fs, true);
+    struct store *s = fixture_open(fs);
+    fixture_topic(s, "t", 1, NULL, NULL);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(fixture_put(s, "t", 0, "x", &err), i);
+        assert_ok(store_checkpoint(s, &err), err);
+    }
+    size_t n = fs_fault_recorded(fs), tried = 0;
+    fixture_close(s);
+    const struct fs_trace *t = fs_fault_trace(fs);
+    for (size_t i = n; i-- > 0 && tried < 2;) {
+        if (!is_slot_write(&t->events[i])) continue;
+        cut_each_moment(t, i + 1);
+        tried++;
+    }
+    fs_close(fs);
+}
