@@ -322,6 +322,91 @@ TEST(a_commit_over_two_partitions_of_which_one_can_not_be_written_leaves_nothing
     fs_close(fs);
 }
 
+// ── what heals ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+TEST(a_topic_whose_creation_failed_half_way_can_be_created_once_the_disk_is_well) {
+    for (int restart = 0; restart < 2; restart++) {
+        struct store *s;
+        struct fs *fs = faulty_store(&s);
+        struct err err;
+        fs_fault_add(fs, (struct fs_fault_rule){.ops = FS_OP_ALL & ~FS_OP_CLOSE, .path = "u-1", .skip = 4, .sys = EIO, .forever = true});
+        assert_fails(store_topic_create(s, "u", 2, NULL, 0, &err), err, ERR_IO);
+        fs_fault_clear(fs);
+        if (restart) {
+            fixture_close(s); // a clean one: nobody looks at folders then
+            fs = next_disk(fs);
+            s = try_open(fs);
+            assert_non_null(s);
+        }
+        assert_ok(store_topic_create(s, "u", 2, NULL, 0, &err), err);
+        assert_int_equal(fixture_put(s, "u", 1, "in", &err), 0);
+        fixture_close(s);
+        fs_close(fs);
+    }
+}
+
+// One small record, and one that the frame points to; killed before any checkpoint.
+static struct fs *killed_store(void) {
+    char large[1000];
+    struct store *s;
+    struct fs *fs = faulty_store(&s);
+    struct err err;
+    memset(large, 'x', sizeof(large) - 1);
+    large[sizeof(large) - 1] = 0;
+    assert_int_equal(fixture_put(s, "t", 0, large, &err), 1);
+    fixture_topic(s, "u", 1, NULL, NULL);
+    assert_int_equal(fixture_put(s, "u", 0, "beside", &err), 0);
+    struct fs *disk = fs_mem_clone(memory);
+    fixture_close(s);
+    fs_close(fs);
+    return disk;
+}
+
+TEST(a_start_that_is_refused_a_file_fails_and_the_next_one_has_lost_nothing) {
+    static const struct fs_fault_rule rules[] = {{.ops = FS_OP_OPEN, .path = "t-0/", .sys = EMFILE},
+                                                 {.ops = FS_OP_OPEN, .path = "t-0/", .sys = ENOSPC},
+                                                 {.ops = FS_OP_STAT, .path = "t-0/0", .sys = EIO}};
+    for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
+        struct fs *disk = killed_store(), *fs = fs_fault_new(disk);
+        struct store_options o = small_options(fs);
+        struct store *s;
+        struct err err;
+        fs_fault_add(fs, rules[i]);
+        assert_int_equal(store_open(&o, &s, &err), -1);
+        assert_has(err.msg, "(injected)");
+        fs_mem_unlock(disk);
+        s = try_open(fs);
+        assert_non_null(s);
+        assert_int_equal(fixture_offsets(s, "t", 0).high_watermark, 2);
+        assert_has(fixture_log(s, "t", 0, READ_UNCOMMITTED), "0:durable 1:x");
+        fixture_close(s);
+        fs_close(fs);
+    }
+}
+
+static struct store *open_unreadable(struct fs *fs, bool forever) {
+    fs_fault_add(fs, (struct fs_fault_rule){.ops = FS_OP_READ, .path = "t-0/", .sys = EIO, .forever = forever});
+    struct store *s = try_open(fs);
+    assert_non_null(s);
+    fs_fault_clear(fs);
+    return s;
+}
+
+TEST(a_place_that_can_not_be_read_stops_its_partition_and_one_that_can_be_the_second_time_does_not) {
+    for (int forever = 0; forever < 2; forever++) {
+        struct fs *fs = fs_fault_new(killed_store());
+        struct store *s = open_unreadable(fs, forever);
+        struct topic *t = topic_get(s, "t");
+        struct err err;
+        assert_int_equal(partition_health(topic_partition(t, 0), &err), -forever);
+        if (forever) assert_has(err.msg, "input/output error");
+        topic_unref(t);
+        assert_string_equal(fixture_log(s, "u", 0, READ_UNCOMMITTED), "0:beside");
+        fixture_close(s);
+        fs_close(fs);
+    }
+}
+
 // ── a full disk ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 TEST(a_full_disk_refuses_writes_goes_on_reading_and_recovers_by_itself) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Producers and transactions through the store: duplicates, fencing, isolation, aborts, markers.
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "fixture.h"
+#include "fs_crash.h"
 
 static int send(struct store *s, int partition, int64_t id, int16_t epoch, int32_t sequence, bool txn, const char *text, struct append_result *ret, struct err *err) {
     struct batch_builder b;
@@ -191,4 +193,34 @@ TEST(transactions_over_several_segments_keep_their_aborts) {
     assert_string_equal(aborted(s, 0), "5@5 5@15 5@25 5@35 ");
     fixture_close(s);
     fs_close(copy);
+}
+
+// The entry is in the page cache, which calls it clean since the sync failed; a restart sees it there, and must not leave it at that.
+TEST(an_aborted_transaction_whose_index_could_not_be_synced_is_still_known_after_a_restart_and_a_power_cut) {
+    struct fs *memory = fs_mem_new(), *fs = fs_fault_new(memory);
+    struct append_result r;
+    struct err err;
+    fs_fault_record(fs, true);
+    struct store *s = fixture_open(fs);
+    fixture_topic(s, "t", 1, NULL, NULL);
+    assert_ok(send(s, 0, 5, 0, 0, true, "gone", &r, &err), err);
+    assert_ok(mark(s, 0, 5, 0, false, &err), err);
+    fs_fault_add(fs, (struct fs_fault_rule){.ops = FS_OP_SYNC, .path = ".txnindex", .sys = EIO});
+    assert_int_not_equal(store_checkpoint(s, &err), 0);
+    assert_fails(store_close(s, &err), err, ERR_STOPPED);
+
+    struct fs *again = fs_fault_new(fs_mem_clone(memory));
+    fs_fault_record(again, true);
+    s = fixture_open(again);
+    assert_string_equal(aborted(s, 0), "5@0 ");
+    fixture_close(s);
+    struct fs_trace all = fs_trace_join(fs_fault_trace(fs), fs_fault_trace(fs)->n, fs_fault_trace(again));
+    struct fs *disk = fs_crash(NULL, &all, all.n, fs_keep_none, NULL);
+    free(all.events);
+    fs_close(again);
+    fs_close(fs);
+    s = fixture_open(disk);
+    assert_string_equal(aborted(s, 0), "5@0 ");
+    fixture_close(s);
+    fs_close(disk);
 }
