@@ -44,7 +44,7 @@ int store_check_running(struct store *s, struct err *err) {
     if (!atomic_load(&s->is_stopped)) return 0;
     LOCK_SCOPE(&s->state);
     err_set(err, ERR_STOPPED, "the log is stopped: %s", s->stopped_why.msg);
-    err->sys = s->stopped_why.sys;
+    if (err) err->sys = s->stopped_why.sys;
     return err_hint(err, "restart: what was acknowledged is kept and checked then");
 }
 

@@ -7,6 +7,7 @@
 #ifndef STORE_SCRIPT_H
 #define STORE_SCRIPT_H
 
+#include "fs_fault.h"
 #include "store/batch.h"
 #include "store/store.h"
 
@@ -18,6 +19,11 @@ struct script_hooks {
     void (*acked)(void *arg, unsigned op);   // from the store's threads too, in order
     // A reader was woken and could see this far, and of committed records that far. May be NULL. From the store's threads too.
     void (*seen)(void *arg, int name, int partition, int64_t end, int64_t stable);
+    // A producer id was given: no later one, in whatever process, may be it or below it. May be NULL.
+    void (*given)(void *arg, int64_t id);
+    // An fs_fault: commits that follow a checkpoint or a cleaning are made in the middle of it, at one of its calls there. May be NULL: one
+    // after the other.
+    struct fs *between;
     // Closes the store and opens it again. May be NULL: then the script has no such operation in effect.
     int (*reopen)(void *arg, struct store **s, struct err *err);
     // The operation failed: is it to be tried again? May be NULL: then the script stops. With it operations run one at a time, and

@@ -21,7 +21,7 @@ static unsigned long from_env(const char *name, unsigned long otherwise) {
     return z ? strtoul(z, NULL, 10) : otherwise;
 }
 
-struct bounds { unsigned acked, begun; };
+struct bounds { unsigned acked, begun; int64_t given; }; // given: no producer id up to here may come again
 
 struct recording {
     struct script *script;
@@ -33,6 +33,7 @@ struct recording {
 
 static void mark_begun(void *arg, unsigned op) { fs_fault_mark(arg, "begun %u", op); }
 static void mark_acked(void *arg, unsigned op) { fs_fault_mark(arg, "acked %u", op); }
+static void mark_given(void *arg, int64_t id) { fs_fault_mark(arg, "given %" PRId64, id); }
 static void mark_seen(void *arg, int name, int partition, int64_t end, int64_t stable) {
     fs_fault_mark(arg, "seen %d %d %" PRId64 " %" PRId64, name, partition, end, stable);
 }
@@ -42,7 +43,8 @@ static void bounds_move(const struct recording *r, const struct fs_event *e, str
     int name, partition;
     int64_t end, stable;
     if (e->kind != FS_EV_MARK) return;
-    if (sscanf(e->path, "begun %u", &op) == 1) b->begun = op + 1;
+    if (sscanf(e->path, "begun %u", &op) == 1 && b->begun <= op) b->begun = op + 1;
+    if (sscanf(e->path, "given %" SCNd64, &b->given) == 1) return;
     if (sscanf(e->path, "acked %u", &op) == 1) least = op + 1;
     if (sscanf(e->path, "seen %d %d %" SCNd64 " %" SCNd64, &name, &partition, &end, &stable) == 4)
         least = script_seen_state(r->script, b->acked, name, partition, end, stable); // what a reader has seen counts as acknowledged
@@ -50,7 +52,7 @@ static void bounds_move(const struct recording *r, const struct fs_event *e, str
 }
 
 static void walk(struct recording *r) {
-    struct bounds b = {0};
+    struct bounds b = {.given = -1};
     size_t synced = 0;
     r->synced = xcalloc(r->trace->n + 1, sizeof(*r->synced));
     r->bounds = xcalloc(r->trace->n + 1, sizeof(*r->bounds));
@@ -79,7 +81,7 @@ static struct recording record_run(uint64_t seed) {
     unsigned ops = (unsigned)from_env("CONNECTD_OPS", OPS);
     base = fs_mem_new();
     struct recording r = {.script = script_new(seed, ops), .fs = fs_fault_new(base)};
-    struct script_hooks hooks = {.begun = mark_begun, .acked = mark_acked, .seen = mark_seen, .reopen = reopen, .arg = r.fs};
+    struct script_hooks hooks = {.begun = mark_begun, .acked = mark_acked, .seen = mark_seen, .given = mark_given, .between = r.fs, .reopen = reopen, .arg = r.fs};
     struct store_options o = script_options(r.fs);
     struct store *s;
     struct err err;
@@ -111,6 +113,16 @@ static bool matches_one(const struct script *x, struct store *s, struct bounds b
     return false;
 }
 
+// After those that were given before the cut.
+static bool gives_new_ids(struct store *s, struct bounds b, struct buf *why) {
+    int64_t id;
+    struct err err;
+    if (store_producer_id(s, &id, &err)) buf_printf(why, "no producer id: %s", err.msg);
+    else if (id > b.given) return true;
+    else buf_printf(why, "producer id %" PRId64 " after %" PRId64, id, b.given);
+    return false;
+}
+
 // Takes the disk.
 static bool recovers(const struct script *x, struct fs *disk, struct bounds b, bool go_on, unsigned *ret_n, struct buf *why) {
     struct store_options o = script_options(disk);
@@ -121,7 +133,7 @@ static bool recovers(const struct script *x, struct fs *disk, struct bounds b, b
         fs_close(disk);
         return false;
     }
-    bool good = matches_one(x, s, b, ret_n, why) && (!go_on || script_continues(x, s, *ret_n, why));
+    bool good = matches_one(x, s, b, ret_n, why) && (!go_on || script_continues(x, s, *ret_n, why)) && gives_new_ids(s, b, why);
     if (store_close(s, &err)) {
         buf_printf(why, "close: %s", err.msg);
         good = false;
@@ -279,7 +291,7 @@ static void cut_recovery(const struct recording *r, uint64_t seed, size_t upto, 
         uint64_t keep = test_random(&dice);
         struct fs *disk = fs_crash(first, t, cut, i == 0 ? fs_keep_none : i == 1 ? fs_keep_all : fs_keep_random, &keep);
         buf_clear(&why);
-        if (!recovers(r->script, disk, (struct bounds){n, n}, true, &again, &why)) {
+        if (!recovers(r->script, disk, (struct bounds){n, n, b.given}, true, &again, &why)) {
             print_message("recovery cut before its event %zu of %zu\n", cut, events);
             report(r, seed, upto, c.name, &why);
         }
@@ -307,7 +319,7 @@ TEST(a_recovery_that_is_cut_itself_ends_in_the_same_state) {
 // operation it went on from.
 static unsigned second_life(const struct recording *r, struct fs *fs, struct bounds b) {
     enum { MORE = 8 };
-    struct script_hooks hooks = {.begun = mark_begun, .acked = mark_acked, .seen = mark_seen, .arg = fs};
+    struct script_hooks hooks = {.begun = mark_begun, .acked = mark_acked, .seen = mark_seen, .given = mark_given, .between = fs, .arg = fs};
     struct store_options o = script_options(fs);
     struct buf why = {0};
     struct store *s;

@@ -3,6 +3,7 @@
 #include "fs_fault.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,7 +19,7 @@ struct fs_fault {
     struct fs_fault_rule rules[RULES];
     size_t rule_count;
     unsigned counts[OPS];
-    void (*on_call)(void *arg, enum fs_op op, const char *path); // set once, read without the mutex
+    void (*_Atomic on_call)(void *arg, enum fs_op op, const char *path);
     void *on_call_arg;
     unsigned open_files, last_handle;
     bool recording;
@@ -51,7 +52,8 @@ static const struct fs_fault_rule *fault_next(struct fs_fault *x, enum fs_op op,
 }
 
 static void announce(struct fs_fault *x, enum fs_op op, const char *path) {
-    if (x->on_call) x->on_call(x->on_call_arg, op, path);
+    void (*fn)(void *arg, enum fs_op op, const char *path) = atomic_load(&x->on_call);
+    if (fn) fn(x->on_call_arg, op, path);
 }
 
 static int fault_err(const struct fs_fault_rule *r, struct err *err, const char *what, const char *path) {
@@ -326,8 +328,8 @@ void fs_fault_add(struct fs *fs, struct fs_fault_rule rule) {
 
 void fs_fault_on_call(struct fs *fs, void (*fn)(void *arg, enum fs_op op, const char *path), void *arg) {
     struct fs_fault *x = fault_of(fs);
-    x->on_call_arg = arg;
-    x->on_call = fn;
+    if (fn) x->on_call_arg = arg;
+    atomic_store(&x->on_call, fn);
 }
 
 void fs_fault_clear(struct fs *fs) {

@@ -43,8 +43,8 @@ struct fs_fault_rule {
 struct fs *fs_fault_new(struct fs *inner);
 void fs_fault_add(struct fs *fs, struct fs_fault_rule rule); // the first rule that fires wins; at most 16
 void fs_fault_clear(struct fs *fs);
-// Called before each operation, on its thread and without any lock: it may wait there, or do something in between. NULL: no more. Set it while
-// no operation is under way.
+// Called before each operation, on its thread and without any lock: it may wait there, or do something in between. NULL: no more. `arg`
+// must live while operations are under way.
 void fs_fault_on_call(struct fs *fs, void (*fn)(void *arg, enum fs_op op, const char *path), void *arg);
 // Calls of these operations so far (rules or not): run once, then fail each of them in turn.
 unsigned fs_fault_count(struct fs *fs, unsigned ops);
