@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What test_store_kill and store_cut.py kill. It says on stdout what began ("b 3") and what was acknowledged ("a 3").
+// What test_store_kill and store_cut.py kill. It says on stdout what began ("b 3"), what was acknowledged ("a 3") and which producer id was
+// given ("i 3").
 //
 //   store_child run DIR SEED COUNT                   runs the script in a folder
 //   store_child live DIR SEED COUNT FROM             the same from an operation on, with checkpoints of the store's own
 //   store_child open DIR                             opens the store, which recovers it, and closes it
-//   store_child check DIR SEED COUNT ACKED BEGUN     which of these states is it in? "n 3", and exit status 1 with the reason when none
-//   store_child last DIR SEED COUNT ACKED BEGUN      the same, and the producers go on
+//   store_child check DIR SEED COUNT ACKED BEGUN ID  which of these states is it in? "n 3", and exit status 1 with the reason when none, or
+//                                                    when it gives a producer id that is not above ID
+//   store_child last DIR SEED COUNT ACKED BEGUN ID   the same, and the producers go on
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,14 +23,15 @@ struct child {
 };
 
 // One write a line: what was written before a kill is in the pipe.
-static void tell(char what, unsigned op) {
+static void tell(char what, int64_t number) {
     char line[32];
-    int n = snprintf(line, sizeof(line), "%c %u\n", what, op);
+    int n = snprintf(line, sizeof(line), "%c %" PRId64 "\n", what, number);
     if (write(STDOUT_FILENO, line, (size_t)n) != n) _exit(3);
 }
 
 static void begun(void *arg, unsigned op) { tell('b', op); }
 static void acked(void *arg, unsigned op) { tell('a', op); }
+static void given(void *arg, int64_t id) { tell('i', id); }
 
 static int give_up(const char *what, const struct err *err) {
     fprintf(stderr, "%s: %s\n", what, err->msg);
@@ -57,17 +60,26 @@ static int reopen(void *arg, struct store **s, struct err *err) {
 }
 
 static int run(struct child *c, struct store **s, struct script *x, unsigned from) {
-    struct script_hooks hooks = {.begun = begun, .acked = acked, .reopen = reopen, .arg = c};
+    struct script_hooks hooks = {.begun = begun, .acked = acked, .given = given, .reopen = reopen, .arg = c};
     struct err err;
     return script_run(x, s, from, script_count(x), &hooks, &err) ? give_up("run", &err) : 0;
 }
 
-static int check(struct store *s, struct script *x, unsigned from, unsigned to, bool go_on) {
+static bool gives_new_ids(struct store *s, int64_t last, struct buf *why) {
+    int64_t id;
+    struct err err = {0};
+    if (!store_producer_id(s, &id, &err) && id > last) return true;
+    buf_printf(why, "producer id after %" PRId64 ": %s", last, err.msg);
+    return false;
+}
+
+static int check(struct store *s, struct script *x, unsigned from, unsigned to, int64_t last_id, bool go_on) {
     struct buf why = {0};
     bool good = false;
     unsigned n = from;
     while (!(good = script_matches(x, s, n, &why)) && n < to) n++;
     if (good && go_on) good = script_continues(x, s, n, &why);
+    if (good) good = gives_new_ids(s, last_id, &why);
     if (good) tell('n', n);
     else fprintf(stderr, "%s\n", buf_cstr(&why));
     buf_done(&why);
@@ -87,7 +99,7 @@ int main(int argc, char **argv) {
     if (open_store(&c, &s, &err)) return give_up("open", &err);
     if (!strcmp(mode, "run") && argc == 5) failed = run(&c, &s, x, 0);
     if (c.live && argc == 6) failed = run(&c, &s, x, number(argv, 5));
-    if (argc == 7) failed = check(s, x, number(argv, 5), number(argv, 6), !strcmp(mode, "last"));
+    if (argc == 8) failed = check(s, x, number(argv, 5), number(argv, 6), strtoll(argv[7], NULL, 10), !strcmp(mode, "last"));
     if (failed) return failed;
     if (close_store(&c, s, &err)) return give_up("close", &err);
     if (x) script_free(x);

@@ -33,6 +33,7 @@ class Ledger:
 
     def __init__(self, mode, *args):
         self.acked = self.begun = 0
+        self.given = -1
         self.child = subprocess.Popen([CHILD, mode, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
@@ -42,8 +43,10 @@ class Ledger:
             what, op = line.split()
             if what == b'b':
                 self.begun = int(op) + 1
-            else:
+            elif what == b'a':
                 self.acked = int(op) + 1
+            else:
+                self.given = int(op)
 
     def end(self):
         self.child.kill()
@@ -116,7 +119,7 @@ class Torture:
         fd = os.open(os.path.dirname(self.place.open()), os.O_RDONLY)
         os.fsync(fd)                    # the folder is its owner's to make durable
         os.close(fd)
-        self.seed, self.at = self.seed + 1, 0
+        self.seed, self.at, self.given = self.seed + 1, 0, -1
 
     def cut(self, mode, *args, within):
         ledger = Ledger(mode, self.place.open(), *args)
@@ -128,7 +131,7 @@ class Torture:
 
     def check(self, acked, begun):
         last = begun >= OPS or self.dice.random() < 0.05
-        done = subprocess.run([CHILD, 'last' if last else 'check', self.place.open(), str(self.seed), str(OPS), str(acked), str(begun)],
+        done = subprocess.run([CHILD, 'last' if last else 'check', self.place.open(), str(self.seed), str(OPS), str(acked), str(begun), str(self.given)],
                               capture_output=True, text=True)
         if done.returncode:
             print(f'{self.place.name}, seed {self.seed}, acknowledged {acked}, begun {begun}: {done.stderr.strip()}')
@@ -145,6 +148,7 @@ class Torture:
         ledger = self.cut('live', self.seed, OPS, self.at, within=1.6 if slow else 0.05)
         acked, begun = max(ledger.acked, self.at), max(ledger.begun, self.at)
         self.acked += max(0, ledger.acked - self.at)
+        self.given = max(self.given, ledger.given)
         self.cuts += 1
         if self.dice.random() < 0.2:
             self.cut('open', within=0.01)

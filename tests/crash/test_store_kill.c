@@ -14,7 +14,7 @@
 
 enum { OPS = 100, TIMES = 2 };
 
-struct ledger { unsigned acked, begun; };
+struct ledger { unsigned acked, begun; int64_t given; };
 
 // A kill leaves the page cache as it is, so memory serves as well as a disk, and faster.
 __attribute__((constructor)) static void use_memory(void) {
@@ -45,13 +45,14 @@ static pid_t start_child(const char *mode, const char *dir, uint64_t seed, const
 // Runs a child to its end; true when it was killed.
 static bool run_child(const char *mode, const char *dir, uint64_t seed, const char *kill_at, struct ledger *l) {
     int fd, status;
-    unsigned op;
+    int64_t number;
     char what;
     pid_t pid = start_child(mode, dir, seed, kill_at, &fd);
     FILE *in = fdopen(fd, "r");
-    while (fscanf(in, "%c %u\n", &what, &op) == 2) {
-        if (what == 'b') l->begun = op + 1;
-        else l->acked = op + 1;
+    while (fscanf(in, "%c %" SCNd64 "\n", &what, &number) == 2) {
+        if (what == 'b') l->begun = (unsigned)number + 1;
+        else if (what == 'a') l->acked = (unsigned)number + 1;
+        else l->given = number;
     }
     fclose(in);
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -66,12 +67,15 @@ static void verify(const char *dir, uint64_t seed, const char *kill_at, const st
     struct fs *fs;
     struct store *s;
     struct err err;
+    int64_t id;
     bool good = false;
     assert_ok(fs_posix_open(dir, &fs, &err), err);
     struct store_options o = script_options(fs);
     assert_ok(store_open(&o, &s, &err), err);
     for (unsigned n = l->acked; n <= l->begun && !good; n++) good = script_matches(x, s, n, &why) && script_continues(x, s, n, &why);
     if (!good) fail_msg("seed %" PRIu64 ", killed at %s, acked %u, begun %u: %s", seed, kill_at, l->acked, l->begun, buf_cstr(&why));
+    assert_ok(store_producer_id(s, &id, &err), err);
+    assert_true(id > l->given);
     assert_ok(store_close(s, &err), err);
     fs_close(fs);
     buf_done(&why);
@@ -90,7 +94,7 @@ static void kill_at_point(const char *point, unsigned nth, uint64_t *seed) {
     for (int tries = 0; tries < 20; tries++, ++*seed) {
         const char *dir = tmpdir_new();
         char kill_at[64];
-        struct ledger l = {0};
+        struct ledger l = {.given = -1};
         snprintf(kill_at, sizeof(kill_at), "%s:%u", point, nth);
         bool killed = run_child("run", dir, *seed, kill_at, &l);
         if (killed) verify(dir, *seed, kill_at, &l);
@@ -111,7 +115,7 @@ static const char *const recovery_points[] = {"recovery-settled", "recovery-repl
 // Bytes of a commit are written, its frame is not: recovery has something to replay and something to cut.
 static bool kill_recovery_at(const char *point, uint64_t seed) {
     const char *dir = tmpdir_new();
-    struct ledger l = {0}, none;
+    struct ledger l = {.given = -1}, none;
     if (!run_child("run", dir, seed, "commit-written:15", &l)) return false;
     bool killed = run_child("open", dir, seed, point, &none);
     verify(dir, seed, point, &l);
