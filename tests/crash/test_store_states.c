@@ -26,6 +26,7 @@ struct bounds { unsigned acked, begun; int64_t given; }; // given: no producer i
 struct recording {
     struct script *script;
     struct fs *fs;
+    struct fs *base;          // what the disk held when it began, NULL nothing
     const struct fs_trace *trace;
     size_t *synced;           // for each event, the index after the last sync before it
     struct bounds *bounds;    // for each event, as of before it
@@ -46,16 +47,19 @@ static void bounds_move(const struct recording *r, const struct fs_event *e, str
     if (sscanf(e->path, "begun %u", &op) == 1 && b->begun <= op) b->begun = op + 1;
     if (sscanf(e->path, "given %" SCNd64, &b->given) == 1) return;
     if (sscanf(e->path, "acked %u", &op) == 1) least = op + 1;
+    if (sscanf(e->path, "looked at %u", &op) == 1) b->begun = least = op; // after a start: it stays that
     if (sscanf(e->path, "seen %d %d %" SCNd64 " %" SCNd64, &name, &partition, &end, &stable) == 4)
         least = script_seen_state(r->script, b->acked, name, partition, end, stable); // what a reader has seen counts as acknowledged
     if (b->acked < least) b->acked = least;
 }
 
-static void walk(struct recording *r) {
-    struct bounds b = {.given = -1};
+static const struct bounds nothing = {.given = -1};
+
+static void walk(struct recording *r, struct bounds b) {
     size_t synced = 0;
     r->synced = xcalloc(r->trace->n + 1, sizeof(*r->synced));
     r->bounds = xcalloc(r->trace->n + 1, sizeof(*r->bounds));
+    r->bounds[0] = b;
     for (size_t i = 0; i < r->trace->n; i++) {
         const struct fs_event *e = &r->trace->events[i];
         bounds_move(r, e, &b);
@@ -93,7 +97,7 @@ static struct recording record_run(uint64_t seed) {
     buf_done(&why);
     assert_ok(store_close(s, &err), err);
     r.trace = fs_fault_trace(r.fs);
-    walk(&r);
+    walk(&r, nothing);
     return r;
 }
 
@@ -181,31 +185,31 @@ static struct fs *build_journalled(const struct recording *r, size_t upto, struc
     m.unit = dice & 2 ? 4096 : 512;
     m.logged = synced + (dice >> 8) % (upto - synced + 1);
     c->name = kinds[dice & 3];
-    return fs_crash(NULL, r->trace, upto, fs_keep_journalled, &m);
+    return fs_crash(r->base, r->trace, upto, fs_keep_journalled, &m);
 }
 
 static struct fs *build(const struct recording *r, size_t upto, struct choice *c, uint64_t dice) {
     size_t *pending, n;
     *c = (struct choice){.seed = dice};
     switch (dice % 12) {
-    case 0: c->name = "all that was not synced is lost"; return fs_crash(NULL, r->trace, upto, fs_keep_none, NULL);
-    case 1: c->name = "nothing is lost"; return fs_crash(NULL, r->trace, upto, fs_keep_all, NULL);
-    case 2: c->name = "sizes without bytes"; return fs_crash(NULL, r->trace, upto, zeros, NULL);
+    case 0: c->name = "all that was not synced is lost"; return fs_crash(r->base, r->trace, upto, fs_keep_none, NULL);
+    case 1: c->name = "nothing is lost"; return fs_crash(r->base, r->trace, upto, fs_keep_all, NULL);
+    case 2: c->name = "sizes without bytes"; return fs_crash(r->base, r->trace, upto, zeros, NULL);
     case 3:
     case 4:
-        n = fs_crash_pending(NULL, r->trace, upto, &pending);
+        n = fs_crash_pending(r->base, r->trace, upto, &pending);
         c->lost = n ? pending[(dice >> 8) % n] : 0;
         if (n && dice % 12 == 4) c->lost = pending[n - 1], c->bytes = r->trace->events[c->lost].n ? (dice >> 8) % r->trace->events[c->lost].n : 0;
         if (dice & 128) c->bytes &= ~(uint64_t)511;
         free(pending);
         c->name = dice % 12 == 3 ? "one change is lost" : "the last change is cut";
-        return fs_crash(NULL, r->trace, upto, all_but_one, c);
+        return fs_crash(r->base, r->trace, upto, all_but_one, c);
     case 5:
     case 6:
     case 7:
     case 8:
     case 9: return build_journalled(r, upto, c);
-    default: c->name = "any subset, torn at sectors"; return fs_crash(NULL, r->trace, upto, fs_keep_random, &c->seed);
+    default: c->name = "any subset, torn at sectors"; return fs_crash(r->base, r->trace, upto, fs_keep_random, &c->seed);
     }
 }
 
@@ -271,101 +275,131 @@ TEST(after_a_cut_anywhere_the_store_holds_exactly_what_was_acknowledged_and_whol
                   t.tried, t.built, seed - first, from_env("CONNECTD_OPS", OPS), first);
 }
 
-// Recovery itself is recorded on a crashed disk and cut again: the second recovery ends in the same state.
-static void cut_recovery(const struct recording *r, uint64_t seed, size_t upto, uint64_t dice) {
+// ── several lives ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// What an event is about: the same for all segments, all indexes, all folders ….
+static unsigned class_of(const struct fs_event *e) {
+    const char *slash = strrchr(e->path, '/'), *dot = strchr(slash ? slash : e->path, '.');
+    const char *what = dot ? dot : slash ? "folder" : e->path;
+    return crc32c((uint32_t)e->kind, what, strcspn(what, "0123456789")) % 64;
+}
+
+// Where a process ends: anywhere, or, so that rare moments get their share, right after one kind of event, or where a frame is written
+// and what it says of files is not done.
+static size_t pick_end(const struct fs_trace *t, size_t from, uint64_t *dice) {
+    size_t at = from + test_random(dice) % (t->n - from + 1), of_class[64] = {0};
+    uint64_t how = test_random(dice) % 4;
+    if (how == 0) return at;
+    if (how == 1) return before_files_go(t, at);
+    for (size_t i = from; i < t->n; i++) of_class[class_of(&t->events[i])]++;
+    unsigned c = (unsigned)(test_random(dice) % 64);
+    for (unsigned tries = 0; tries < 64 && !of_class[c]; tries++) c = (c + 1) % 64;
+    size_t nth = of_class[c] ? test_random(dice) % of_class[c] : 0;
+    for (size_t i = from; i < t->n; i++)
+        if (class_of(&t->events[i]) == c && !nth--) return i + 1;
+    return at;
+}
+
+// A computer, and what was done on it since it was switched on.
+enum { LIVES = 4 };
+struct machine {
+    struct recording now;         // its trace is `done`, its bounds those of what comes
+    struct fs_trace done;
+    struct bounds on;             // when it was switched on
+    struct fs *lives[LIVES];      // their events are in `done`
+    unsigned count;
+};
+
+static void machine_retrace(struct machine *m, struct fs_trace t) {
+    free(m->now.synced);
+    free(m->now.bounds);
+    free(m->done.events);
+    m->done = t;
+    m->now.trace = &m->done;
+    walk(&m->now, m->on);
+}
+
+static void machine_done(struct machine *m) {
+    for (unsigned i = 0; i < m->count; i++) fs_close(m->lives[i]);
+    if (m->now.base) fs_close(m->now.base);
+    free(m->now.synced);
+    free(m->now.bounds);
+    free(m->done.events);
+}
+
+// The process is killed before event `end`; its page cache stays.
+static void machine_kill(struct machine *m, size_t end) {
+    static const struct fs_trace none;
+    machine_retrace(m, fs_trace_join(&m->done, end, &none));
+}
+
+static void machine_cut(struct machine *m, size_t end, uint64_t dice) {
     struct choice c;
-    struct buf why = {0};
-    struct bounds b = r->bounds[upto];
-    unsigned n = 0, again;
-    struct fs *first = build(r, upto, &c, dice), *recording = fs_fault_new(fs_mem_clone(first));
-    fs_fault_record(recording, true);
-    struct store_options o = script_options(recording);
-    struct store *s;
-    struct err err;
-    assert_ok(store_open(&o, &s, &err), err);
-    if (!matches_one(r->script, s, b, &n, &why)) report(r, seed, upto, c.name, &why);
-    const struct fs_trace *t = fs_fault_trace(recording);
-    size_t events = t->n;
-    for (int i = 0; i < 4; i++) {
-        size_t cut = test_random(&dice) % (events + 1);
-        uint64_t keep = test_random(&dice);
-        struct fs *disk = fs_crash(first, t, cut, i == 0 ? fs_keep_none : i == 1 ? fs_keep_all : fs_keep_random, &keep);
-        buf_clear(&why);
-        if (!recovers(r->script, disk, (struct bounds){n, n, b.given}, true, &again, &why)) {
-            print_message("recovery cut before its event %zu of %zu\n", cut, events);
-            report(r, seed, upto, c.name, &why);
-        }
-    }
-    assert_ok(store_close(s, &err), err);
-    fs_close(recording);
-    fs_close(first);
-    buf_done(&why);
+    struct fs *left = build(&m->now, end, &c, dice), *before = m->now.base;
+    m->on = m->now.bounds[end];
+    m->now.base = left;
+    machine_retrace(m, (struct fs_trace){0});
+    if (before) fs_close(before);
 }
 
-TEST(a_recovery_that_is_cut_itself_ends_in_the_same_state) {
-    uint64_t seed = from_env("CONNECTD_SEED", 1) + 1000, dice = seed;
-    struct recording r = record_run(seed);
-    uint64_t times = from_env("CONNECTD_STATES", STATES) / 40;
-    for (uint64_t i = 0; i < times; i++) {
-        size_t upto = test_random(&dice) % (r.trace->n + 1);
-        if (r.bounds[upto].acked > 0) cut_recovery(&r, seed, upto, test_random(&dice));
-    }
-    recording_done(&r);
-}
-
-// ── a kill first ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-// A process that finds the disk as a killed one left it, page cache and all, recovers it and goes on for a few operations. Returns the
-// operation it went on from.
-static unsigned second_life(const struct recording *r, struct fs *fs, struct bounds b) {
-    enum { MORE = 8 };
+// A process recovers what is there, goes on for some operations, and ends properly. Of what it did a prefix will be left.
+static bool machine_live(struct machine *m, unsigned more, struct buf *why) {
+    struct fs *fs = fs_fault_new(fs_crash(m->now.base, &m->done, m->done.n, fs_keep_all, NULL));
     struct script_hooks hooks = {.begun = mark_begun, .acked = mark_acked, .seen = mark_seen, .given = mark_given, .between = fs, .arg = fs};
     struct store_options o = script_options(fs);
-    struct buf why = {0};
+    struct bounds b = m->now.bounds[m->done.n];
     struct store *s;
-    struct err err;
-    unsigned n = 0, to;
-    assert_ok(store_open(&o, &s, &err), err);
-    if (!matches_one(r->script, s, b, &n, &why)) fail_msg("after a kill: %s", buf_cstr(&why));
-    if (n) fs_fault_mark(fs, "acked %u", n - 1); // it has been looked at
-    to = n + MORE < script_count(r->script) ? n + MORE : script_count(r->script);
-    assert_ok(script_run(r->script, &s, n, to, &hooks, &err), err);
-    assert_ok(store_close(s, &err), err);
-    buf_done(&why);
-    return n;
+    struct err err = {0};
+    unsigned n = 0, count = script_count(m->now.script);
+    m->lives[m->count++] = fs;
+    fs_fault_record(fs, true);
+    if (store_open(&o, &s, &err)) return buf_printf(why, "refused: %s", err.msg), false;
+    bool good = matches_one(m->now.script, s, b, &n, why);
+    fs_fault_mark(fs, "looked at %u", n);
+    if (good && script_run(m->now.script, &s, n, n + more < count ? n + more : count, &hooks, &err)) good = false;
+    if (store_close(s, &err)) good = false;
+    buf_puts(why, str_of(err.msg));
+    machine_retrace(m, fs_trace_join(&m->done, m->done.n, fs_fault_trace(fs)));
+    return good;
 }
 
-static void kill_then_cut(const struct recording *r, uint64_t seed, size_t upto, uint64_t dice) {
-    struct fs *second = fs_fault_new(fs_crash(NULL, r->trace, upto, fs_keep_all, NULL));
-    fs_fault_record(second, true);
-    struct bounds b = r->bounds[upto];
-    unsigned from = second_life(r, second, b), n;
-    struct fs_trace all = fs_trace_join(r->trace, upto, fs_fault_trace(second));
-    struct recording both = {.script = r->script, .fs = second, .trace = &all};
-    walk(&both);
-    for (int i = 0; i < 6; i++) {
-        struct buf why = {0};
+static bool machine_holds(struct machine *m, size_t from, uint64_t *dice, struct buf *why) {
+    enum { CUTS = 6 };
+    for (int i = 0; i < CUTS; i++) {
         struct choice c;
-        size_t cut = upto + test_random(&dice) % (all.n - upto + 1);
-        struct bounds at = both.bounds[cut];
-        if (at.begun < from) at.begun = from; // what was written, and not acknowledged, may have come back
-        struct fs *disk = build(&both, cut, &c, i ? test_random(&dice) >> 8 : 0);
-        both.bounds[cut] = at;
-        if (!recovers(r->script, disk, at, true, &n, &why)) report(&both, seed, cut, c.name, &why);
-        buf_done(&why);
+        unsigned n;
+        size_t cut = pick_end(&m->done, from, dice);
+        struct fs *disk = build(&m->now, cut, &c, i ? test_random(dice) >> 8 : 0);
+        buf_clear(why);
+        if (!recovers(m->now.script, disk, m->now.bounds[cut], true, &n, why)) return report(&m->now, 0, cut, c.name, why), false;
     }
-    free(both.synced);
-    free(both.bounds);
-    free(all.events);
-    fs_close(second);
+    return true;
 }
 
-TEST(a_kill_and_then_a_power_cut_under_the_process_that_recovers_loses_nothing) {
-    uint64_t seed = from_env("CONNECTD_SEED", 1) + 2000, dice = seed, times = from_env("CONNECTD_STATES", STATES) / 25;
-    struct recording r = record_run(seed);
-    for (uint64_t i = 0; i < times; i++) {
-        size_t upto = test_random(&dice) % (r.trace->n + 1);
-        kill_then_cut(&r, seed, i % 2 ? before_files_go(r.trace, upto) : upto, test_random(&dice));
+// The first process is the recorded one; those after it are killed or cut where the dice say, in recovery more often than not.
+static void live_on(const struct recording *r, uint64_t seed, uint64_t dice) {
+    struct machine m = {.now = {.script = r->script}, .on = nothing};
+    struct buf why = {0};
+    uint64_t all = dice;
+    size_t from = 0, end = pick_end(r->trace, 0, &dice);
+    machine_retrace(&m, fs_trace_join(r->trace, end, &m.done));
+    for (unsigned life = 0, lives = 1 + (unsigned)(test_random(&dice) % (LIVES - 1)); life < lives; life++) {
+        if (test_random(&dice) % 2) machine_cut(&m, end, test_random(&dice) >> 8);
+        else machine_kill(&m, end);
+        from = m.done.n;
+        buf_clear(&why);
+        if (!machine_live(&m, (unsigned)(test_random(&dice) % 3 * 4), &why)) fail_msg("seed %" PRIu64 ", dice %" PRIu64 ", life %u: %s", seed, all, life, buf_cstr(&why));
+        end = pick_end(&m.done, from, &dice);
     }
+    if (!machine_holds(&m, from, &dice, &why)) fail_msg("seed %" PRIu64 ", dice %" PRIu64, seed, all);
+    buf_done(&why);
+    machine_done(&m);
+}
+
+TEST(processes_that_are_killed_or_lose_the_power_one_after_the_other_also_while_they_recover_lose_nothing) {
+    uint64_t seed = from_env("CONNECTD_SEED", 1) + 3000, dice = seed, times = from_env("CONNECTD_STATES", STATES) / 20;
+    struct recording r = record_run(seed);
+    for (uint64_t i = 0; i < times; i++) live_on(&r, seed, test_random(&dice));
     recording_done(&r);
+    print_message("%" PRIu64 " times one to %d more processes\n", times, LIVES - 1);
 }

@@ -222,6 +222,7 @@ struct fs_keep fs_keep_random(void *arg, const struct fs_trace *t, size_t event)
     uint64_t *seed = arg, dice = test_random(seed);
     const struct fs_event *e = &t->events[event];
     if (e->kind != FS_EV_WRITE || dice % 4 == 0) return (struct fs_keep){0, dice & 16 ? UINT64_MAX : 0};
+    if (dice % 4 == 1) return (struct fs_keep){.take = UINT64_MAX, .unit = 512, .seed = dice >> 8};
     uint64_t sectors = (e->at % 512 + e->n + 511) / 512, from = test_random(seed) % sectors,
              count = test_random(seed) % (sectors + 1);
     uint64_t start = from * 512 > e->at % 512 ? from * 512 - e->at % 512 : 0;
@@ -246,7 +247,7 @@ struct fs_keep fs_keep_journalled(void *arg, const struct fs_trace *t, size_t ev
     struct fs_keep none = {0}, all = {.take = UINT64_MAX}, torn = {.take = UINT64_MAX, .unit = m->unit, .seed = dice >> 8};
     if (t->events[event].kind != FS_EV_WRITE) return event < m->logged ? all : none;
     if (event >= m->logged) return dice & 1 ? torn : none;
-    if (m->ordered) return dice & 3 ? all : torn;
+    if (m->ordered) return dice & 4 ? all : dice & 8 ? torn : none; // none: its blocks were not even given when another file was synced
     torn.grow = true;
     if (dice & 2) torn.stale = stale_block(t, event, dice >> 16);
     return dice & 1 ? torn : (struct fs_keep){.grow = true, .stale = torn.stale};

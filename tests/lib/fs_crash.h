@@ -38,7 +38,7 @@ struct fs_trace fs_trace_join(const struct fs_trace *first, size_t upto, const s
 
 fs_keep_fn fs_keep_none;   // nothing pending reached the disk
 fs_keep_fn fs_keep_all;    // everything did, as after a kill -9
-fs_keep_fn fs_keep_random; // arg: uint64_t seed; half of the events, writes torn at 512-byte sectors
+fs_keep_fn fs_keep_random; // arg: uint64_t seed; half of the events; of writes a run of 512-byte sectors, or any of them
 
 // What ext4 and XFS promise on top: changes of names and sizes go through one log, so that what is lost is a tail of them, and any sync
 // carries those before it along. Bytes are on their own, unless the file system writes them before the size that shows them.
