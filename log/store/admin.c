@@ -166,6 +166,7 @@ int store_topic_delete(struct store *s, const char *name, struct err *err) {
     struct topic *t = topic_get(s, name);
     struct change c = {.topic = t};
     if (!t) return err_set(err, ERR_NOT_FOUND, "topic %s does not exist", name);
+    if (MUTANT("delete-removes-before-frame")) remove_deleted(s, t);
     int failed = store_call(s, frame_delete, &c, true, err);
     if (!failed) remove_deleted(s, t);
     topic_unref(t);
@@ -238,7 +239,7 @@ int store_topic_alter(struct store *s, const char *name, int32_t partitions, con
 static int frame_producers(struct store *s, void *arg, struct err *err) {
     int64_t next = s->catalogue.next_producer + PRODUCER_BLOCK;
     struct edit e = {.kind = EDIT_PRODUCER_IDS, .first = next};
-    if (flusher_frame(s, &e, 1, err)) return -1;
+    if (!MUTANT("producer-ids-not-framed") && flusher_frame(s, &e, 1, err)) return -1;
     *(int64_t *)arg = s->catalogue.next_producer;
     s->catalogue.next_producer = next;
     return 0;

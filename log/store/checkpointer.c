@@ -39,7 +39,7 @@ static void expire_producers(struct store *s) {
 static int capture(struct store *s, void *arg, struct err *err) {
     struct capture *c = arg;
     // A frame whose fate is not known has left its marks on the producers: none of that may become durable.
-    if (store_check_running(s, err)) return -1;
+    if (!MUTANT("checkpoint-of-a-failed-frame") && store_check_running(s, err)) return -1;
     expire_producers(s);
     c->at = (struct checkpoint){.generation = s->checkpoint_generation + 1, .journal = s->journal->id, .position = s->journal->head, .seq = s->journal->seq};
     checkpoint_begin(&c->image);
@@ -185,7 +185,7 @@ static int finish(struct store *s, struct capture *c, struct err *err) {
     TEST_POINT("checkpoint-synced");
     if (MUTANT("journal-reused-before-checkpoint") && c->at.generation % 16) return store_call(s, complete, c, false, err);
     for (unsigned i = 0; i < CHECKPOINT_SLOTS; i++) {
-        unsigned slot = s->slot_good ^ 1; // the one known to be whole is touched last
+        unsigned slot = s->slot_good ^ !MUTANT("good-slot-first"); // the one known to be whole is touched last
         if (checkpoint_write(s->fs, slot, &c->at, &c->image, err)) {
             if (err->code != ERR_NOSPACE) store_stop(s, err);
             return -1;

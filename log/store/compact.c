@@ -120,6 +120,7 @@ static int frame_swap(struct store *s, void *arg, struct err *err) {
     struct partition *p = w->p;
     char folder[SEGMENT_PATH];
     if (p->gone || !still_there(p, &w->edit)) return err_set(err, ERR_AGAIN, "%s-%" PRId32 " changed meanwhile", p->topic->name, p->index);
+    if (MUTANT("generation-not-raised")) w->edit.generation--;
     if (flusher_frame(s, &w->edit, 1, err)) return -1;
     TEST_POINT("swap-framed");
     partition_folder(p, folder);

@@ -117,7 +117,7 @@ static void untouch_all(struct group *g) {
 
 int group_undo(struct group *g, struct err *err) {
     for (struct partition *p = g->touched; p; p = p->tail.next_touched)
-        if (p->producers) producers_undo(p->producers, p->tail.mark);
+        if (p->producers && !MUTANT("undo-keeps-producers")) producers_undo(p->producers, p->tail.mark);
     int failed = 0;
     for (size_t i = g->step_count; i-- > 0;)
         if (!failed) failed = undo_step(g, &g->steps[i], err);

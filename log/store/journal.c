@@ -109,7 +109,7 @@ int journal_append(struct journal *j, struct buf *frame, const struct iovec *dat
     size_t data_n = 0;
     for (int i = 0; i < data_count; i++) data_n += data[i].iov_len;
     uint64_t used = frame->n + data_n, total = frame_round(used), at = place(j, j->head, total);
-    if (!journal_fits(j, total)) return err_set(err, ERR_INTERNAL, "journal: frame of %llu bytes does not fit, %u %% are in use", (unsigned long long)total, journal_used(j));
+    if (!MUTANT("room-not-looked-for") && !journal_fits(j, total)) return err_set(err, ERR_INTERNAL, "journal: frame of %llu bytes does not fit, %u %% are in use", (unsigned long long)total, journal_used(j));
     frame_end(frame, j->id, (uint32_t)(at / j->area), j->seq, time_ms, (uint32_t)data_n);
     _cleanup_free_ struct iovec *iov = xmalloc(((size_t)data_count + 2) * sizeof(*iov));
     iov[0] = (struct iovec){frame->p, frame->n};

@@ -115,15 +115,20 @@ static void tell_lost(struct store *s, struct partition *p, int64_t base) {
     free(items);
 }
 
-static int drop(struct store *s, struct plan *x, struct err *err) {
-    // Past what goes there must be a checkpoint, or replay would look for it.
-    if (checkpointer_run(s, err) || store_call(s, frame_drop, x, true, err)) return -1;
-    tell_lost(s, x->p, x->base);
+static int unlink_going(struct store *s, const struct plan *x, struct err *err) {
     for (size_t i = 0; i < x->count; i++) {
         TEST_POINT("retention-unlink");
         if (segment_unlink_files(s, x->p, x->bases[i], err)) return -1;
     }
     return 0;
+}
+
+static int drop(struct store *s, struct plan *x, struct err *err) {
+    if (MUTANT("unlink-before-log-start") && unlink_going(s, x, err)) return -1;
+    // Past what goes there must be a checkpoint, or replay would look for it.
+    if (checkpointer_run(s, err) || store_call(s, frame_drop, x, true, err)) return -1;
+    tell_lost(s, x->p, x->base);
+    return unlink_going(s, x, err);
 }
 
 int retain_partition(struct store *s, struct partition *p, struct err *err) {

@@ -54,7 +54,7 @@ struct flusher {
     struct commit *first, **last;
     size_t bytes;
     struct call *calls, **calls_last;
-    bool closing, running, waiting_for_journal;
+    bool closing, running;
 };
 
 // A segment written since the last checkpoint, its file kept open until it is synced.

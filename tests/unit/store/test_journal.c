@@ -286,6 +286,31 @@ TEST(the_journal_goes_round_many_times_and_an_older_lap_is_never_read) {
     fs_close(fs);
 }
 
+TEST(a_frame_for_which_there_is_no_room_is_refused_and_nothing_is_written_over) {
+    struct fs *fs = fs_mem_new();
+    struct journal *j;
+    struct err err;
+    struct buf frame = {0};
+    uint8_t data[3 * FRAME_ALIGN] = {1};
+    struct iovec iov = {data, sizeof(data)};
+    assert_ok(journal_create(fs, JOURNAL_MIN, &err), err);
+    assert_ok(journal_open(fs, &j, &err), err);
+    while (journal_fits(j, sizeof(data) + FRAME_ALIGN)) {
+        buf_clear(&frame);
+        frame_begin(&frame);
+        assert_ok(journal_append(j, &frame, &iov, 1, 0, &err), err);
+    }
+    struct fs *before = fs_mem_clone(fs);
+    buf_clear(&frame);
+    frame_begin(&frame);
+    assert_fails(journal_append(j, &frame, &iov, 1, 0, &err), err, ERR_INTERNAL);
+    assert_true(fs_mem_equal(fs, before));
+    journal_close(j);
+    buf_done(&frame);
+    fs_close(before);
+    fs_close(fs);
+}
+
 TEST(a_full_journal_waits_for_a_checkpoint_by_itself) {
     struct fs *fs = fs_mem_new();
     struct store *s = fixture_open(fs);

@@ -60,6 +60,52 @@ TEST(segments_end_at_their_size_and_reads_go_across_them) {
     fs_close(fs);
 }
 
+static int32_t epoch_of_last(struct store *s) {
+    struct topic *t = topic_get(s, "t");
+    struct buf out = {0};
+    struct read_result r;
+    struct batch_header h;
+    struct err err;
+    struct read_request q = {.from = fixture_offsets(s, "t", 0).high_watermark - 1, .max_bytes = 1};
+    assert_ok(partition_read(topic_partition(t, 0), &q, &out, &r, &err), err);
+    assert_int_equal(batch_read_header(out.p, out.n, &h), 0);
+    buf_done(&out);
+    topic_unref(t);
+    return h.leader_epoch;
+}
+
+// Bytes that no frame names, as a commit leaves them that was cut before its frame.
+static void append_bytes(struct fs *fs) {
+    static const char path[] = "t-0/00000000000000000000.log";
+    struct fs_stat st;
+    struct fs_file *f;
+    struct err err;
+    assert_ok(fs->ops->stat(fs, path, &st, &err), err);
+    assert_ok(fs->ops->open(fs, path, FS_WRITE, &f, &err), err);
+    assert_ok(fs_pwrite(fs, f, "never acknowledged", 18, st.size, &err), err);
+    fs->ops->close(f, NULL);
+}
+
+TEST(each_recovery_that_cuts_begins_a_leader_epoch_of_its_own) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct err err;
+    fixture_topic(s, "t", 1, NULL, NULL);
+    for (int32_t epoch = 0; epoch < 4; epoch++) {
+        assert_int_equal(fixture_put(s, "t", 0, "x", &err), epoch);
+        assert_int_equal(epoch_of_last(s), epoch);
+        struct fs *killed = fs_mem_clone(fs);
+        append_bytes(killed);
+        fixture_close(s);
+        fs_close(fs);
+        fs = killed;
+        s = fixture_open(fs);
+        assert_int_equal(fixture_offsets(s, "t", 0).leader_epoch, epoch + 1);
+    }
+    fixture_close(s);
+    fs_close(fs);
+}
+
 static void count_call(void *arg) { ++*(int *)arg; }
 
 TEST(a_watch_fires_once_when_the_high_watermark_passes_it) {
