@@ -42,6 +42,17 @@ void json_string(struct json_writer *w, struct str s) {
     buf_u8(w->out, '"');
 }
 
+void json_bytes(struct json_writer *w, struct str s) {
+    if (!s.p) json_null(w);
+    else if (utf8_valid(s)) json_string(w, s);
+    else {
+        before_value(w);
+        buf_putz(w->out, "{\"" JSON_BASE64 "\":\"");
+        base64_encode(w->out, s.p, s.n);
+        buf_putz(w->out, "\"}");
+    }
+}
+
 void json_key(struct json_writer *w, struct str key) {
     json_string(w, key);
     buf_u8(w->out, ':');

@@ -25,13 +25,7 @@ static void put_json_line(struct buf *out, struct str s) {
 
 static void put_text(struct buf *out, struct str s) {
     struct json_writer w = json_to(out);
-    if (!s.p) json_null(&w);
-    else if (utf8_valid(s)) json_string(&w, s);
-    else {
-        buf_putz(out, "{\"" BASE64_MARK "\":\"");
-        base64_encode(out, s.p, s.n);
-        buf_putz(out, "\"}");
-    }
+    json_bytes(&w, s);
 }
 
 static void put_bytes(struct buf *out, struct str s) {
@@ -63,10 +57,10 @@ void record_json(const struct consumed *r, struct buf *out) {
 
 int record_bytes_of(const struct doc_node *n, struct buf *room, struct str *ret, struct err *err) {
     size_t from = room->n;
-    const struct doc_node *mark = n && n->kind == JSON_OBJECT && doc_count(n) == 1 ? doc_get(n, BASE64_MARK) : NULL;
+    const struct doc_node *mark = n && n->kind == JSON_OBJECT && doc_count(n) == 1 ? doc_get(n, JSON_BASE64) : NULL;
     *ret = (struct str){0};
     if (!n || n->kind == JSON_NULL) return 0;
-    if (mark && !base64_decode(room, mark->text)) return err_set(err, ERR_INVALID, "%s: not base64", BASE64_MARK);
+    if (mark && !base64_decode(room, mark->text)) return err_set(err, ERR_INVALID, "%s: not base64", JSON_BASE64);
     if (!mark && n->kind == JSON_STRING) buf_puts(room, n->text);
     if (!mark && n->kind != JSON_STRING) {
         struct json_writer w = json_to(room);

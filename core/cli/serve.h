@@ -41,7 +41,4 @@ int serve_consume(struct served *s, struct control_call *call, struct err *err);
 int serve_consume_of(struct served *s, struct control_call *call, const char *regex, struct err *err); // whatever the request names
 int serve_produce(struct served *s, struct control_call *call, struct err *err);
 
-// {"$base64":"…"}: how bytes that are not text stand in JSON, in both directions.
-#define BASE64_MARK "$base64"
-
 #endif

@@ -26,6 +26,9 @@ void json_u64(struct json_writer *w, uint64_t v);
 void json_double(struct json_writer *w, double v);     // NaN and infinities as strings "NaN", "Infinity", "-Infinity"
 void json_bool(struct json_writer *w, bool v);
 void json_null(struct json_writer *w);
+// Bytes that need not be text: a string where they are UTF-8, else {"$base64":"…"}; null for p NULL.
+#define JSON_BASE64 "$base64"
+void json_bytes(struct json_writer *w, struct str s);
 void json_raw(struct json_writer *w, struct str json); // a whole value, already JSON
 // key and value in one.
 void json_kz(struct json_writer *w, const char *key, const char *z); // NULL z writes null

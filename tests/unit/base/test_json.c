@@ -28,6 +28,16 @@ TEST(the_writer_puts_commas_and_brackets) {
     buf_done(&b);
 }
 
+TEST(bytes_that_are_no_text_stand_as_base64) {
+    struct buf b = {0};
+    struct json_writer w = json_to(&b);
+    json_array(&w);
+    json_bytes(&w, STR("\xc3\xa4\"")), json_bytes(&w, STR("")), json_bytes(&w, STR("\xff")), json_bytes(&w, (struct str){NULL, 0});
+    json_array_end(&w);
+    assert_buf(&b, "[\"\xc3\xa4\\\"\",\"\",{\"$base64\":\"/w==\"},null]");
+    buf_done(&b);
+}
+
 TEST(the_writer_reaches_its_full_depth) {
     struct buf b = {0};
     struct json_writer w = json_to(&b);
