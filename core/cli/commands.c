@@ -96,9 +96,13 @@ static const struct cli_option produce_options[] = {
 };
 static const struct cli_option offsets_change_options[] = {DRY_RUN};
 static const struct cli_option log_dump_options[] = {
-    {"records", 'r', NULL, "also the records: offsets, sizes, keys", 0},
-    {"values", 'v', NULL, "also the records' values", 0},
+    {"records", 'r', NULL, "also the records: offsets, sizes, headers, keys", 0},
+    {"values", 'v', NULL, "also the records' values; those of internal topics in words", 0},
+    {"topic", 0, "NAME", "whose values they are, where the folder does not say it: __consumer_offsets or __transaction_state", 0},
+    {"from", 0, "OFFSET", "only batches with offsets from this one on", CLI_NUMBER},
+    {"to", 0, "OFFSET", "only batches with offsets below this one", CLI_NUMBER},
     {"max", 'n', "N", "end after so many batches", CLI_NUMBER},
+    {"verify", 0, NULL, "hold the entries of indexes against the segments beside them", 0},
 };
 static const struct cli_option help_options[] = {
     {"man", 0, NULL, "the manual page, for man -l", 0},
@@ -165,8 +169,10 @@ const struct command commands[] = {
      ROWS(offsets_change_options), "1 failed; 3 no daemon", "connectd offsets set shop-search shop.orders/0=42", "connector", command_offsets_set},
     {"offsets reset", "CONNECTOR", 1, 1, "forget them: the connector begins afresh", "The connector must be stopped, or gone.",
      ROWS(offsets_change_options), "1 failed; 3 no daemon", NULL, "connector", command_offsets_reset},
-    {"log-dump", "SEGMENT.log…", 1, UINT_MAX, "print the batches of segment files", "Reads the files alone; no daemon is needed, and one may run.",
-     ROWS(log_dump_options), "1 a file can not be read; 65 a batch is damaged", "connectd log-dump --records 00000000000000000000.log", "file", command_log_dump},
+    {"log-dump", "PATH…", 1, UINT_MAX, "print what the files of a log hold, connectd's or Apache Kafka's",
+     "Segments, indexes, producer snapshots and epochs, each alone or all of a partition's or a log's folder, as Kafka's\n"
+     "kafka-dump-log.sh prints them. Reads the files alone; no daemon is needed, and one may run.",
+     ROWS(log_dump_options), "1 a file can not be read; 65 something is damaged", "connectd log-dump --records orders-0", "file", command_log_dump},
     {"version", "", 0, 0, "print the version", NULL, NO_ROWS, NULL, NULL, NULL, command_version},
     {"help", "[COMMAND]", 0, 2, "this, the manual page, or a shell's completions", NULL, ROWS(help_options), NULL, NULL, NULL, command_help},
 };

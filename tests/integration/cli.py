@@ -160,7 +160,8 @@ def ends(daemon, scratch):
     assert logs, 'no segment of lines.a'
     dump = subprocess.run([CONNECTD, 'log-dump', '--values', '--json', logs[0]], capture_output=True, text=True)
     same('log-dump', dump.returncode, 0)
-    assert '"value":"held back"' in dump.stdout, dump.stdout[-2000:]
+    assert '"payload":"\\"held back\\""' in dump.stdout, dump.stdout[-2000:]
+    same('log-dump of a folder', subprocess.run([CONNECTD, 'log-dump', '--verify', daemon.data], stdout=subprocess.DEVNULL).returncode, 0)
 
 
 def main():

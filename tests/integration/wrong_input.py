@@ -194,7 +194,7 @@ def damaged_segment(scratch):
     dump = subprocess.run([CONNECTD, 'log-dump', path], capture_output=True, text=True)
     if dump.returncode != 65:
         raise AssertionError('log-dump ended with %d' % dump.returncode)
-    has('log-dump', dump.stdout, 'DAMAGED')
+    has('log-dump', dump.stdout, 'isvalid: false')
     with daemon:
         if [r['value'] for r in daemon.consume('good')] != ['fine']:
             raise AssertionError('the other partition stopped')

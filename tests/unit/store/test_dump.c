@@ -65,7 +65,7 @@ TEST(a_segment_is_printed_as_kafkas_tool_does) {
     struct fs *fs = fs_mem_new();
     struct buf b = segment(), out = {0}, want = {0};
     write_file(fs, "00000000000000000100.log", b.p, b.n);
-    struct dump_result r = dump(fs, (struct dump_options){.records = true, .max_bytes = 10}, "00000000000000000100.log", &out);
+    struct dump_result r = dump(fs, (struct dump_options){.values = true, .max_bytes = 10}, "00000000000000000100.log", &out);
     assert_int_equal(r.batches, 3);
     assert_int_equal(r.records, 5);
     assert_int_equal(r.faults, 0);
@@ -96,7 +96,7 @@ TEST(json_lines_hold_the_same_and_can_be_bounded_by_offset) {
     struct fs *fs = fs_mem_new();
     struct buf b = segment(), out = {0};
     write_file(fs, "00000000000000000100.log", b.p, b.n);
-    dump(fs, (struct dump_options){.json = true, .records = true, .from = 102, .to = 103}, "00000000000000000100.log", &out);
+    dump(fs, (struct dump_options){.json = true, .values = true, .from = 102, .to = 103}, "00000000000000000100.log", &out);
     const char *text = buf_cstr(&out);
     assert_has(text, "{\"type\":\"file\",\"file\":\"00000000000000000100.log\"}\n{\"type\":\"batch\",\"baseOffset\":102,");
     assert_has(text, "\"deleteHorizonMs\":null");
@@ -113,6 +113,101 @@ TEST(json_lines_hold_the_same_and_can_be_bounded_by_offset) {
         json_reader_done(&j);
     }
     buf_done(&b), buf_done(&out);
+    fs_close(fs);
+}
+
+TEST(without_values_a_record_has_its_sizes_and_key_and_the_number_of_batches_can_be_bounded) {
+    struct fs *fs = fs_mem_new();
+    struct buf b = segment(), out = {0};
+    write_file(fs, "00000000000000000100.log", b.p, b.n);
+    struct dump_result r = dump(fs, (struct dump_options){.json = true, .records = true, .max_batches = 1}, "00000000000000000100.log", &out);
+    assert_int_equal(r.batches, 1);
+    assert_has(buf_cstr(&out), "\"sequence\":5,\"headers\":[[\"h\",\"v\\n\"]],\"key\":\"key\"}\n");
+    assert_null(strstr(buf_cstr(&out), "payload"));
+    buf_done(&b), buf_done(&out);
+    fs_close(fs);
+}
+
+TEST(headers_keep_their_order_and_names_may_repeat_and_values_be_null_or_no_text) {
+    static const struct record_header_in list[] = {{{"a", 1}, {"1", 1}, false}, {{"a", 1}, {"\xff", 1}, false}, {{"b", 1}, {NULL, 0}, true}};
+    struct fs *fs = fs_mem_new();
+    struct buf b = {0}, out = {0};
+    struct batch_builder w;
+    struct err err;
+    batch_begin(&w, &b, CODEC_NONE);
+    batch_add(&w, 1000, STR(""), STR("v"), list, 3);
+    assert_ok(batch_end(&w, &err), err);
+    write_file(fs, "0.log", b.p, b.n);
+    dump(fs, (struct dump_options){.json = true, .values = true}, "0.log", &out);
+    assert_has(buf_cstr(&out), "\"headers\":[[\"a\",\"1\"],[\"a\",{\"$base64\":\"/w==\"}],[\"b\",null]],\"key\":\"\",\"payload\":\"v\"}");
+    buf_clear(&out);
+    dump(fs, (struct dump_options){.values = true}, "0.log", &out);
+    assert_has(buf_cstr(&out), "headers: [a=1,a=\xef\xbf\xbd,b] key:  payload: v\n");
+    buf_done(&b), buf_done(&out);
+    fs_close(fs);
+}
+
+TEST(control_records_of_kafkas_metadata_have_their_names) {
+    static const char key[] = {0, 0, 0, 3}, later[] = {0, 0, 0, 99};
+    struct fs *fs = fs_mem_new();
+    struct buf b = {0}, out = {0};
+    struct batch_builder w;
+    struct err err;
+    batch_begin(&w, &b, CODEC_NONE);
+    w.attributes = BATCH_CONTROL;
+    batch_add(&w, 1000, str_make(key, 4), STR("v"), NULL, 0);
+    batch_add(&w, 1000, str_make(later, 4), STR("v"), NULL, 0);
+    assert_ok(batch_end(&w, &err), err);
+    write_file(fs, "00000000000000000019-0000000001.checkpoint", b.p, b.n);
+    struct dump_result r = dump(fs, (struct dump_options){.records = true}, "00000000000000000019-0000000001.checkpoint", &out);
+    assert_int_equal(r.faults, 0);
+    assert_has(buf_cstr(&out), "sequence: -1 controlType: SnapshotHeader\n");
+    assert_has(buf_cstr(&out), "sequence: -1 controlType: unknown\n");
+    buf_done(&b), buf_done(&out);
+    fs_close(fs);
+}
+
+TEST(zeros_to_the_end_are_unused_and_no_damage) {
+    struct fs *fs = fs_mem_new();
+    struct buf b = segment(), out = {0};
+    size_t n = b.n;
+    buf_fill(&b, 0, 20000);
+    write_file(fs, "00000000000000000100.log", b.p, b.n);
+    struct dump_result r = dump(fs, (struct dump_options){.prefix = "/"}, "00000000000000000100.log", &out);
+    assert_int_equal(r.faults, 0);
+    assert_int_equal(r.batches, 3);
+    struct buf want = {0};
+    buf_printf(&want, "unused position: %zu size: 20000\n", n);
+    assert_has(buf_cstr(&out), buf_cstr(&want));
+    assert_has(buf_cstr(&out), "Dumping /00000000000000000100.log\n");
+    fs_mem_flip(fs, "00000000000000000100.log", n + 19999, 1);
+    buf_clear(&out);
+    assert_int_equal(dump(fs, (struct dump_options){.prefix = "/"}, "00000000000000000100.log", &out).faults, 1);
+    assert_has(buf_cstr(&out), "FAULT file: /00000000000000000100.log at: ");
+    buf_done(&b), buf_done(&out), buf_done(&want);
+    fs_close(fs);
+}
+
+TEST(epochs_are_printed_and_a_wrong_file_of_them_is_damage) {
+    static const struct { const char *text, *has; uint64_t faults, entries; } rows[] = {
+        {"0\n2\n0 0\n2 117\n", "epoch: 0 startOffset: 0\nepoch: 2 startOffset: 117\n", 0, 2},
+        {"0\n2\n0 0\n", "at: 1 fault: a row is missing or wrong", 1, 1},
+        {"0\n1\n0 0 0\n", "at: 0 fault: a row is missing or wrong", 1, 0},
+        {"0\n1\n0 x\n", "fault: a row is missing or wrong", 1, 0},
+        {"1\n1\n0 0\n", "fault: neither version 0", 1, 0},
+        {"", "fault: neither version 0", 1, 0},
+    };
+    struct fs *fs = fs_mem_new();
+    struct buf out = {0};
+    for (size_t i = 0; i < countof(rows); i++) {
+        buf_clear(&out);
+        write_file(fs, "leader-epoch-checkpoint", rows[i].text, strlen(rows[i].text));
+        struct dump_result r = dump(fs, (struct dump_options){0}, "leader-epoch-checkpoint", &out);
+        assert_has(buf_cstr(&out), rows[i].has);
+        assert_int_equal(r.faults, rows[i].faults);
+        assert_int_equal(r.entries, rows[i].entries);
+    }
+    buf_done(&out);
     fs_close(fs);
 }
 
@@ -197,6 +292,12 @@ TEST(what_kafka_preallocates_in_an_index_is_not_printed) {
     struct dump_result r = dump(fs, (struct dump_options){0}, "00000000000000000100.index", &out);
     assert_int_equal(r.faults, 0);
     assert_buf(&out, "Dumping 00000000000000000100.index\noffset: 105 position: 100\n");
+    buf_clear(&out);
+    static const uint8_t times[36] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 8}; // a record of 1970 is none of them
+    write_file(fs, "00000000000000000100.timeindex", times, sizeof(times));
+    dump(fs, (struct dump_options){0}, "00000000000000000100.timeindex", &out);
+    assert_buf(&out, "Dumping 00000000000000000100.timeindex\ntimestamp: 0 offset: 107\ntimestamp: 9 offset: 108\n");
+    buf_clear(&out);
     write_file(fs, "00000000000000000100.index", entries + 8, sizeof(entries) - 8); // of a segment just begun
     dump(fs, (struct dump_options){0}, "00000000000000000100.index", &out);
     assert_buf(&out, "Dumping 00000000000000000100.index\n");
@@ -241,7 +342,7 @@ TEST(folders_are_walked_and_internal_topics_decoded) {
     struct buf b = segment(), out = {0};
     struct err err;
     struct dump_result r = {0};
-    struct dump_options o = {.fs = fs, .records = true, .write = take, .arg = &out, .decode = decode};
+    struct dump_options o = {.fs = fs, .values = true, .write = take, .arg = &out, .decode = decode};
     write_indexed(fs);
     assert_ok(fs->ops->mkdir(fs, "__x-0", &err), err);
     write_file(fs, "__x-0/00000000000000000100.log", b.p, b.n);
@@ -254,7 +355,7 @@ TEST(folders_are_walked_and_internal_topics_decoded) {
     buf_clear(&out);
     o.json = true;
     assert_ok(dump_directory(&o, "__x-0", &r, &err), err);
-    assert_has(buf_cstr(&out), "\"headers\":{\"h\":\"v\\n\"},\"decoded\":{\"decoded_key\":\"key\"}}\n");
+    assert_has(buf_cstr(&out), "\"headers\":[[\"h\",\"v\\n\"]],\"decoded\":{\"decoded_key\":\"key\"}}\n");
     assert_fails(dump_file(&o, "journal", &r, &err), err, ERR_UNSUPPORTED);
     assert_fails(dump_file(&o, "no.log", &r, &err), err, ERR_NOT_FOUND);
     o.write = stop;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prints what a log's files hold, as Kafka's DumpLogSegments does, as text or as one JSON object a line; and checks it on the way.
 //
-// Reads .log, .index, .timeindex, .txnindex and .snapshot files, ours and Apache Kafka's, without opening a store: on a copy, beside a
-// running daemon, or on a damaged directory. Damage is printed and counted, never an error; an error means that a file could not be read
-// at all or that `write` failed. Pure but for reading; one thread.
+// Reads .log, .index, .timeindex, .txnindex, .snapshot and leader-epoch-checkpoint files, ours and Apache Kafka's, and the .checkpoint files of
+// Kafka's metadata, without opening a store: on a copy, beside a running daemon, or on a damaged directory. Damage is printed and counted,
+// never an error; an error means that a file could not be read at all or that `write` failed. What was only reserved (zeros to the end) is
+// no damage. Pure but for reading; one thread.
 #ifndef STORE_DUMP_H
 #define STORE_DUMP_H
 
@@ -13,11 +14,15 @@
 struct dump_options {
     struct fs *fs;
     bool json;
-    bool records;        // each record too, not only the batches
+    const char *prefix;  // of paths in the output, as "/" when fs is the whole file system; NULL none
+    bool records;        // each record's offset, sizes, headers and key too, not only the batches
+    bool values;         // those, and the values
     bool verify;         // index entries are held against the log beside them
     int64_t from, to;    // only batches that overlap [from, to); to 0 = all
+    uint64_t max_batches;// over all files, 0 = all
     size_t max_bytes;    // of a key or value printed, 0 = all
-    // Prints a record of an internal topic as fields of the open object and returns true; false: not one of those. `path` is the file's.
+    // With values: prints a record of an internal topic as fields of the open object and returns true; false: not one of those. `path` is
+    // the file's.
     // May be NULL. coord/print.h has one.
     bool (*decode)(void *decode_arg, const char *path, struct str key, struct str value, struct json_writer *w);
     void *decode_arg;
@@ -26,7 +31,7 @@ struct dump_options {
 };
 
 struct dump_result {
-    uint64_t files, batches, records, entries; // entries: of indexes and snapshots
+    uint64_t files, batches, records, entries; // entries: of all but batches
     uint64_t faults;
 };
 
