@@ -17,7 +17,7 @@ die() { printf '%serror:%s %s\n' "$R" "$N" "$*" >&2; exit 1; }
 PACKAGES_BUILD='gcc libc6-dev cmake ninja-build pkg-config libpq-dev libyaml-dev libjansson-dev libzstd-dev liblz4-dev zlib1g-dev libsnappy-dev libcurl4-openssl-dev libpcre2-dev libsystemd-dev libssl-dev'
 PACKAGES_DEMO='postgresql python3 bsdutils procps'
 PACKAGES_TEST='g++ make libcmocka-dev postgresql python3 python3-kafka bsdutils procps'
-PACKAGES_INTEROP='clang libclang-rt-14-dev openjdk-17-jre-headless maven systemd python3-seccomp'
+PACKAGES_INTEROP='clang libclang-rt-14-dev openjdk-17-jdk-headless maven systemd python3-seccomp'
 PACKAGES_LONG='rsyslog nginx-light wrk linux-perf'
 
 missing_packages() {
