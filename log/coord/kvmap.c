@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "coord/damage.h"
-#include "coord/scan.h"
+#include "store/scan.h"
 #include "wait.h"
 
 struct value {

@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "coord/records.h"
-#include "coord/scan.h"
+#include "store/scan.h"
 #include "wait.h"
 
 enum { TIMEOUT_NONE = INT32_MAX, EPOCH_LAST = INT16_MAX - 1 };

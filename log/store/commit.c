@@ -163,6 +163,8 @@ void store_commit(struct store *s, struct commit *c, bool nowait, commit_done *d
     commit_answer(c);
 }
 
+// ── waiting ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
 struct waiter {
     pthread_mutex_t lock;
     pthread_cond_t cond;
@@ -190,4 +192,22 @@ int store_commit_wait(struct store *s, struct commit *c, struct append_result *r
     pthread_cond_destroy(&w.cond);
     pthread_mutex_destroy(&w.lock);
     return w.failed ? -1 : 0;
+}
+
+int partition_append(struct partition *p, struct str key, struct str value, int64_t *ret_offset, struct err *err) {
+    struct store *s = p->topic->store;
+    struct commit *c = commit_new(s);
+    struct append_result result;
+    struct batch_builder b;
+    struct buf bytes = {0};
+    batch_begin(&b, &bytes, CODEC_NONE);
+    batch_add(&b, clock_wall_ms(s->clock), key, value, NULL, 0);
+    if (batch_end(&b, err) || commit_append(c, p, &bytes, true, err)) {
+        buf_done(&bytes);
+        commit_free(c);
+        return -1;
+    }
+    if (store_commit_wait(s, c, &result, err)) return -1;
+    if (ret_offset) *ret_offset = result.base_offset;
+    return 0;
 }

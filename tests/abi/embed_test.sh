@@ -18,10 +18,12 @@ if nm "$lib" | grep -q __tsan_; then sanitize=-fsanitize=thread; fi
 # shellcheck disable=SC2086
 cc -std=c17 -D_GNU_SOURCE -Wall -Wextra -Werror $sanitize queue.c -o queue $(pkg-config --cflags --libs connectd-store)
 
+test "$(wc -l <queue.c)" -le 40
 mkdir q
 seq 1 1000 | ./queue q put
 # What could not be printed is not removed.
-./queue q take >/dev/full 2>/dev/null && { echo 'took into a full device'; exit 1; }
+./queue q take >/dev/full 2>err && { echo 'took into a full device'; exit 1; }
+grep -q 'takes no more' err
 seq 1001 2000 | ./queue q put
 ./queue q put </dev/null
 ./queue q take >taken

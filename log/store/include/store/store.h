@@ -201,6 +201,9 @@ void commit_free(struct commit *c); // of one never handed over, or kept and fai
 void commit_keep(struct commit *c);
 // The same, waiting. results (may be NULL) has room for commit_appends(c) entries.
 int store_commit_wait(struct store *s, struct commit *c, struct append_result *results, struct err *err) MUST_USE;
+// One record, stamped now, in a commit of its own: durable when it returns 0; *ret_offset (may be NULL) is where it stands. value.p NULL is a
+// tombstone. Threads that append at the same time share a sync; one thread with many records builds a batch of them (store/batch.h).
+int partition_append(struct partition *p, struct str key, struct str value, int64_t *ret_offset, struct err *err) MUST_USE;
 
 // ── producers and transactions ───────────────────────────────────────────────────────────────────────────────────────
 

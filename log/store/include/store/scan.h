@@ -2,8 +2,8 @@
 // Reads the committed records of a partition one by one: below the last stable offset, without control batches and aborted data.
 //
 // A struct scan is used by one thread. It holds a reference on nothing: the topic's handle must outlive it.
-#ifndef COORD_SCAN_H
-#define COORD_SCAN_H
+#ifndef STORE_SCAN_H
+#define STORE_SCAN_H
 
 #include "store/batch.h"
 #include "store/store.h"

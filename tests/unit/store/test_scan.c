@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Committed reads of a partition: order, resuming, transactions of either end, batches of any codec, positions inside a batch.
-#include "coord/scan.h"
+#include "store/scan.h"
 
 #include <stdio.h>
 
@@ -39,6 +39,33 @@ static void end(struct store *s, struct partition *p, int64_t id, bool commit) {
     struct commit *c = commit_new(s);
     assert_ok(commit_marker(c, p, id, 0, commit, 0, &err), err);
     assert_ok(store_commit_wait(s, c, NULL, &err), err);
+}
+
+TEST(a_record_appended_alone_is_stamped_and_read_back_and_one_that_is_refused_leaves_nothing) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct topic *t;
+    struct scan scan;
+    struct record r;
+    struct err err;
+    int64_t offset = -1, before = clock_wall_ms(&clock_real);
+    fixture_topic(s, "t", 1, "max.message.bytes", "1000");
+    struct partition *p = part(s, &t);
+    char large[2000] = "";
+    assert_ok(partition_append(p, STR("k"), STR("v"), &offset, &err), err);
+    assert_int_equal(offset, 0);
+    assert_fails(partition_append(p, STR("k"), str_make(large, sizeof(large)), &offset, &err), err, ERR_TOO_LARGE);
+    assert_ok(partition_append(p, (struct str){0}, (struct str){0}, NULL, &err), err);
+    scan_init(&scan, p, 0);
+    assert_int_equal(scan_next(&scan, &r, &err), 1);
+    assert_true(str_eqz(r.key, "k") && str_eqz(r.value, "v") && r.timestamp >= before);
+    assert_int_equal(scan_next(&scan, &r, &err), 1);
+    assert_true(!r.key.p && !r.value.p && r.offset == 1);
+    assert_int_equal(scan_next(&scan, &r, &err), 0);
+    scan_done(&scan);
+    topic_unref(t);
+    fixture_close(s);
+    fs_close(fs);
 }
 
 TEST(records_come_in_order_and_the_scan_goes_on_where_it_stopped) {

@@ -3,7 +3,7 @@
 //
 // Which batches are aborted is known from the list of transactions that overlap what was read: a batch belongs to one when it is
 // transactional, of its producer id, and not before its first offset; the list's entry ends at that producer's ABORT marker.
-#include "coord/scan.h"
+#include "store/scan.h"
 
 #include <stdlib.h>
 
