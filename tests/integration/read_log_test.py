@@ -44,13 +44,12 @@ def produce(daemon, topic, first, n, *more):
 def lose(data):
     """What a power cut may do: takes from the files what only the journal has to keep. Returns how many bytes."""
     lost = 0
-    for p in catalogue(data):
-        for base, (_, inline) in p['segments'].items():
-            for at, b in inline:
-                with open(os.path.join(data, '%s-%d' % (p['topic'], p['index']), '%020d.log' % base), 'r+b') as f:
-                    f.seek(at)
-                    f.write(bytes(len(b)))
-                    lost += len(b)
+    for topic, index, _, _, _, inline in catalogue(data).values():
+        for base, at, piece in inline:
+            with open(os.path.join(data, '%s-%d' % (topic, index), '%020d.log' % base), 'r+b') as f:
+                f.seek(at)
+                f.write(bytes(len(piece)))
+                lost += len(piece)
     return lost
 
 
