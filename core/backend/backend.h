@@ -92,7 +92,7 @@ struct backend_ops {
     // Aborts what is open, waits for what is under way: after it returns no done runs and none will.
     void (*producer_close)(struct producer *p);
     // Adds a record to the producer's open commit, copying it. When the open commit outgrows one frame the engine goes on with a
-    // transaction by itself. ERR_TOO_LARGE: the record alone is too large for its topic. ERR_AGAIN: wait for earlier commits (back-pressure).
+    // transaction by itself. ERR_TOO_LARGE: the record alone is too large for its topic. ERR_INVALID: it has no key, and the topic is compacted. ERR_AGAIN: wait for earlier commits (back-pressure).
     int (*add)(struct producer *p, const struct backend_record *r, struct err *err);
     size_t (*pending_bytes)(struct producer *p); // added, not yet committed
     // Ends the open commit: its records, `positions` (of `connector`) and group offsets become durable together, then done(NULL). Or done(err):

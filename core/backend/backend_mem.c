@@ -86,9 +86,10 @@ static void wake_consumers(struct mem *m) {
     for (struct mem_consumer *c = m->consumers; c; c = c->next) wake_signal(c->wake);
 }
 
-// Of the settings only max.message.bytes means something here.
+// Of the settings only these mean something here.
 static void take_settings(struct mem_topic *t, const struct topic_spec *spec) {
     for (size_t i = 0; i < spec->n; i++) {
+        if (!strcmp(spec->settings[i].name, "cleanup.policy")) t->compacted = spec->settings[i].value && strstr(spec->settings[i].value, "compact");
         if (strcmp(spec->settings[i].name, "max.message.bytes") != 0) continue;
         t->max_bytes = 64 << 20;
         t->max_set = spec->settings[i].value && str_to_i64(str_of(spec->settings[i].value), &t->max_bytes);
@@ -291,6 +292,7 @@ static int mem_add(struct producer *producer, const struct backend_record *r, st
     size_t bytes = r->key.n + r->value.n + 16;
     if ((int64_t)bytes > t->max_bytes)
         return err_set(err, ERR_TOO_LARGE, "record of %zu bytes: topic %s takes at most %lld (max.message.bytes)", bytes, t->name, (long long)t->max_bytes);
+    if (!r->key.p && t->compacted) return refuse_keyless(t->name, err);
     int32_t partition = r->partition >= 0 ? r->partition : partition_for(r->key, t->n, p->sticky);
     struct mem_commit *c = p->open;
     VEC_PUSH(c->records, c->n, c->cap, record_copy(r, t->name, partition));

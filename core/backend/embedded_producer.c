@@ -336,6 +336,7 @@ int embedded_add(struct producer *producer, const struct backend_record *r, stru
     if ((int64_t)(n + BATCH_HEADER) > o->max_bytes)
         return err_set(err, ERR_TOO_LARGE, "record of about %zu bytes: topic %s takes at most %lld (max.message.bytes)", n, topic_name(o->topic),
                        (long long)o->max_bytes);
+    if (!r->key.p && topic_compacted(o->topic)) return refuse_keyless(topic_name(o->topic), err);
     int32_t partition = r->partition >= 0 ? r->partition : partition_for(r->key, partitions, o->sticky);
     struct piece *piece = piece_for(p, target_of(p, o, partition), o, n, err);
     if (!piece) return -1;

@@ -20,7 +20,7 @@ struct mem_topic {
     struct mem_partition *partitions;
     int32_t n;
     int64_t max_bytes;
-    bool max_set;
+    bool max_set, compacted;
     bool deleted;
     struct mem_topic *next_dead; // records of deleted topics may still be looked at
 };

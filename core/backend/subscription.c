@@ -64,6 +64,11 @@ bool subscription_has_partition(const struct subscription *s, const char *topic,
     return (first + (uint32_t)partition) % s->members == s->member;
 }
 
+int refuse_keyless(const char *topic, struct err *err) {
+    err_set(err, ERR_INVALID, "record without a key: topic %s is compacted (cleanup.policy)", topic);
+    return err_hint(err, "give records a key, or the topic cleanup.policy: delete");
+}
+
 int32_t partition_for(struct str key, int32_t partitions, uint32_t sticky) {
     uint32_t h = key.p ? murmur2(key.p, key.n) & 0x7fffffff : sticky;
     return (int32_t)(h % (uint32_t)partitions);

@@ -28,5 +28,6 @@ bool topic_is_internal(const char *topic);
 
 // Java's default partitioner: murmur2 of the key; a null key goes to `sticky` (any number).
 int32_t partition_for(struct str key, int32_t partitions, uint32_t sticky);
+int refuse_keyless(const char *topic, struct err *err); // a record without a key, of a compacted topic
 
 #endif

@@ -168,6 +168,7 @@ static int open_log(struct daemon *d, struct err *err) {
         .inline_max_bytes = (uint32_t)c->commit_inline_max_bytes,
         .reserve_bytes = (uint64_t)c->reserve_bytes,
         .total_bytes = (uint64_t)c->total_bytes,
+        .dedupe_bytes = (size_t)c->dedupe_bytes,
         .verify_bytes = (uint64_t)c->verify_bytes,
         .quarantine_bytes = (uint64_t)c->quarantine_max_bytes,
         .queue_bytes = (uint64_t)c->commit_queue_bytes,

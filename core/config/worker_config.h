@@ -18,7 +18,7 @@ struct worker_config {
     int64_t shutdown_ms, hang_ms, offset_flush_interval_ms, restart_delay_max_ms, spool_max_bytes;
     // commits
     int64_t commit_max_bytes, commit_inline_max_bytes, commit_queue_bytes;
-    int64_t journal_bytes, checkpoint_interval_ms, reserve_bytes, quarantine_max_bytes, total_bytes, verify_bytes;
+    int64_t journal_bytes, checkpoint_interval_ms, reserve_bytes, quarantine_max_bytes, total_bytes, verify_bytes, dedupe_bytes;
     // topics, where they say nothing
     int64_t segment_bytes, segment_ms, retention_ms, retention_bytes, max_message_bytes, index_interval_bytes, delete_retention_ms;
     int64_t default_partitions;

@@ -67,6 +67,9 @@ const struct cn_option worker_rows[] = {
           "Bytes between two entries of a segment's index."),
     CN_MS("log.cleaner.delete.retention.ms", W, delete_retention_ms, "1d", 0, INT64_MAX, CN_OPT_ADVANCED, "Log",
           "How long compaction keeps tombstones."),
+    CN_SIZE("log.cleaner.dedupe.buffer.size", W, dedupe_bytes, "32MiB", 1048576, 17179869184, CN_OPT_ADVANCED, "Log",
+          "Memory for the keys of the topic that is being compacted, 30 bytes each. Keys that do not fit wait for its next round. Kafka's "
+          "default is 128 MiB."),
 
     CN_SIZE("log.commit.max.bytes", W, commit_max_bytes, "16MiB", 1048576, 1073741824, CN_OPT_ADVANCED, "Durability",
             "The largest commit that becomes durable as one frame. Larger ones become a transaction."),

@@ -45,6 +45,8 @@ static void put_partition(struct buf *out, const struct partition *p) {
     if (p->seg_count && partition_active(p)->aborts)
         edit_put(out, &(struct edit){.kind = EDIT_ABORTS, .partition = p->id, .count = partition_active(p)->aborts});
     if (p->damaged >= 0) edit_put(out, &(struct edit){.kind = EDIT_DAMAGED, .partition = p->id, .base = p->damaged, .text = str_of(p->failed)});
+    if (p->compacted || p->next_horizon >= 0)
+        edit_put(out, &(struct edit){.kind = EDIT_COMPACTED, .partition = p->id, .first = p->compacted, .time = p->next_horizon});
     put_producers(out, p);
 }
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cleaner's thread and rounds.
 #include "cleaner.h"
+
+#include <stdio.h>
+
 #include "verify.h"
 
-enum { ROUND_MS = 15000 };
+enum { ROUND_MS = 15000, TOLD_AGAIN_MS = 3600 * 1000 };
 
 void cleaner_init(struct cleaner *c) {
     pthread_mutex_init(&c->lock, NULL);
@@ -52,6 +55,16 @@ int store_clean(struct store *s, struct err *err) {
     return r.failed;
 }
 
+// What fails keeps failing, round after round: the same is told once an hour.
+static void tell_failure(struct store *s, const struct err *err) {
+    struct cleaner *c = &s->cleaner;
+    int64_t now = clock_mono_ms(s->clock);
+    if (!strcmp(c->told, err->msg) && now - c->told_ms < TOLD_AGAIN_MS) return;
+    snprintf(c->told, sizeof(c->told), "%s", err->msg);
+    c->told_ms = now;
+    store_event(s, STORE_EVENT_WARN, "cleaning failed: %s%s%s", err->msg, err->hint[0] ? "; " : "", err->hint);
+}
+
 static void *run(void *arg) {
     struct store *s = arg;
     struct cleaner *c = &s->cleaner;
@@ -63,7 +76,7 @@ static void *run(void *arg) {
         c->hurry = false;
         pthread_mutex_unlock(&c->lock);
         struct err err;
-        if (!atomic_load(&s->is_stopped) && store_clean(s, &err)) store_event(s, STORE_EVENT_WARN, "cleaning failed: %s", err.msg);
+        if (!atomic_load(&s->is_stopped) && store_clean(s, &err)) tell_failure(s, &err);
         int64_t now = clock_mono_ms(s->clock); // rounds may be hurried
         verify_for(s, &c->verified, now - last);
         last = now;

@@ -14,7 +14,10 @@ int cleaner_start(struct store *s, struct err *err) MUST_USE;
 void cleaner_stop(struct store *s);
 void cleaner_hurry(struct store *s); // a round soon
 
-// retention.c: one partition.
+// retention.c: a record's time where it is sane, else when it was appended. Of a segment: of its newest record, `now` while that is not known.
+int64_t time_or_append(int64_t timestamp, int64_t appended);
+int64_t segment_dated(const struct segment *g, int64_t now);
+// One partition.
 int retain_partition(struct store *s, struct partition *p, struct err *err) MUST_USE;
 // The partition's oldest sealed segment, where cleanup.policy lets it go and no open transaction reaches into it: false when there is none.
 struct oldest {

@@ -61,10 +61,22 @@ static int check_times(const struct partition *p, const struct settings *st, con
     return 0;
 }
 
+enum { EXPANDED_MOST = 256 << 20 }; // what compaction reads, too
+
+static int check_keys(const struct partition *p, const struct buf *bytes, struct err *err) {
+    struct record_iter it;
+    struct record r;
+    struct buf scratch = {0};
+    int got = record_iter_init(&it, bytes->p, bytes->n, &scratch, EXPANDED_MOST, err) ? -1 : 1;
+    for (int32_t i = 0; got > 0 && (got = record_iter_next(&it, &r, err)) > 0; i++)
+        if (!r.key.p) got = err_set(err, ERR_INVALID, "record %d of the batch has no key, and cleanup.policy is compact", i);
+    buf_done(&scratch);
+    return got ? err_wrap(err, "topic %s", p->topic->name) : 0;
+}
+
 // compression.type of the topic, on the caller's thread. Plain batches that are not worth compressing stay as they are: so do those that were
 // left plain for that reason by who built them. batch_check's bound is for one batch as it arrives; expanded it may be larger.
 static int recode(const struct partition *p, const struct settings *st, struct buf *bytes, struct batch_header *h, struct err *err) {
-    enum { EXPANDED_MOST = 256 << 20 };
     int codec = h->attributes & BATCH_CODEC_MASK;
     if (st->codec < 0 || codec == st->codec || (codec == CODEC_NONE && !codec_worth(bytes->n))) return 0;
     if (batch_recode(bytes, (enum codec)st->codec, EXPANDED_MOST, err) != 0) return err_wrap(err, "topic %s", p->topic->name);
@@ -81,6 +93,7 @@ int commit_append(struct commit *c, struct partition *p, struct buf *bytes, bool
         return err_set(err, ERR_INVALID, "topic %s: batch of %d records and %d offsets", p->topic->name, h.count, h.last_offset_delta + 1);
     if (h.attributes & (BATCH_CONTROL | BATCH_DELETE_HORIZON))
         return err_set(err, ERR_INVALID, "topic %s: only the log writes control batches", p->topic->name);
+    if (!trusted && st->policy_compact && check_keys(p, bytes, err)) return -1;
     if (check_times(p, st, &h, err) || recode(p, st, bytes, &h, err)) return -1;
     add(c, p, bytes, &h);
     c->markers_only = false;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compaction of one partition: when, of what, and the swap.
 //
-//   sealed segments ─► scan the dirty ones ─► write groups of neighbours as <base>.<generation>.cleaned.* (synced)
+//   sealed segments ─► scan the dirty ones, as far as their keys fit ─► write groups of neighbours as <base>.<generation>.cleaned.* (synced)
 //     ─► frame {swap} ─► renamed over the old names ─► list edited ─► files of segments that were merged away removed
+//     ─► the partition knows up to where it is compacted; what did not fit is the next round's
 //
-// A crash before the frame leaves files that recovery removes; after it, files that recovery renames (folders.c).
+// A crash before the frame leaves files that recovery removes; after it, files that recovery renames (folders.c). What a round that was cut
+// has swapped in stays, and the next one scans from where the last whole one ended.
+// The rules are Kafka's (LogCleanerManager, Cleaner), but for times: where a record's is absurd, the time of its append counts (retention.c).
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -14,14 +17,18 @@
 #include "flusher.h"
 #include "rewrite.h"
 
-enum { GROUP_MOST = 64 };
+enum { GROUP_MOST = 64, ROOM_RETRY_MS = 60000 };
 
 struct compaction {
     struct store *s;
     struct partition *p;
+    const struct settings *st;
+    int64_t now;
     struct segment **segs;       // sealed, from the first on, a reference each
     size_t n, cap;
-    int64_t end;
+    int64_t start, end;          // what is new: from the end of earlier rounds to that of the segments
+    int64_t limit;               // how far this round gets
+    uint64_t dirty, all;         // bytes
     struct buf aborted;          // struct producer_end
     struct producers *live;
     struct rewrite *rewrite;
@@ -36,25 +43,68 @@ void segment_cleaned_stem(const struct partition *p, int64_t base, uint32_t gene
 
 // ── when ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-static bool too_young(const struct segment *g, const struct settings *st, int64_t now) {
-    return st->min_compaction_lag_ms > 0 && now - g->max_ts < st->min_compaction_lag_ms;
+static bool too_young(const struct compaction *x, const struct segment *g) {
+    return x->st->min_compaction_lag_ms > 0 && x->now - segment_dated(g, x->now) < x->st->min_compaction_lag_ms;
 }
 
-// Takes references of what may be compacted, when it is worth it. With the lock.
-static bool gather(struct compaction *x, const struct settings *st, int64_t now) {
+// Takes references of what may be compacted: whole segments below the last stable offset, up to the first new one that is too young.
+static void gather(struct compaction *x) {
     struct partition *p = x->p;
-    uint64_t dirty = 0, all = 0;
-    bool overdue = p->next_horizon >= 0 && now >= p->next_horizon;
-    x->end = p->lso;
+    LOCK_SCOPE(&p->lock);
+    x->start = p->compacted;
+    x->next_horizon = p->next_horizon;
     for (size_t i = 0; i + 1 < p->seg_count; i++) {
         struct segment *g = p->segs[i];
-        if (too_young(g, st, now) || p->segs[i + 1]->base > p->lso) break;
+        int64_t end = p->segs[i + 1]->base;
+        if (end > p->lso || (end > x->start && too_young(x, g))) break;
         VEC_PUSH(x->segs, x->n, x->cap, segment_ref(g));
-        all += g->size;
-        if (!g->cleaned) dirty += g->size;
-        if (!g->cleaned && st->max_compaction_lag_ms < INT64_MAX && now - g->time > st->max_compaction_lag_ms) overdue = true;
+        x->all += g->size;
+        if (end > x->start) x->dirty += g->size;
+        x->end = end;
     }
-    return x->n && (overdue || (dirty && (double)dirty >= st->min_cleanable_dirty_ratio * (double)all));
+}
+
+static int64_t end_of(const struct compaction *x, size_t i) { return i + 1 < x->n ? x->segs[i + 1]->base : x->end; }
+
+static int open_input(struct compaction *x, size_t i, struct rewrite_input *ret, struct open_file **ret_file, struct err *err) {
+    LOCK_SCOPE(&x->p->lock);
+    if (atomic_load(&x->segs[i]->dropped)) return err_set(err, ERR_AGAIN, "%s-%" PRId32 " changed meanwhile", x->p->topic->name, x->p->index);
+    if (segment_open(x->s, x->p, x->segs[i], ret_file, err)) return -1;
+    *ret = (struct rewrite_input){.log = (*ret_file)->f, .size = x->segs[i]->size, .name = x->p->topic->name};
+    return 0;
+}
+
+// The time of the first batch that is new, as far as it can be told.
+static int64_t oldest_dirty(struct compaction *x) {
+    struct rewrite_input in;
+    struct open_file *f;
+    struct batch_header h;
+    uint8_t head[BATCH_HEADER];
+    size_t i = 0;
+    while (i + 1 < x->n && end_of(x, i) <= x->start) i++;
+    int64_t appended = x->segs[i]->time;
+    if (open_input(x, i, &in, &f, NULL)) return appended;
+    bool known = !fs_pread_full(x->s->fs, in.log, head, sizeof(head), 0, NULL) && batch_read_header(head, sizeof(head), &h) >= 0;
+    files_put(&x->s->files, f);
+    return known ? time_or_append(h.max_timestamp, appended) : appended;
+}
+
+static bool worth_it(struct compaction *x) {
+    if (!x->n) return false;
+    if (x->next_horizon >= 0 && x->now >= x->next_horizon) return true;
+    if (!x->dirty) return false;
+    if ((double)x->dirty > x->st->min_cleanable_dirty_ratio * (double)x->all) return true;
+    return x->st->max_compaction_lag_ms < INT64_MAX && x->now - oldest_dirty(x) > x->st->max_compaction_lag_ms;
+}
+
+// max.compaction.lag.ms is kept where nobody writes any more, too: the active segment is never compacted.
+static int end_overdue(struct compaction *x, struct err *err) {
+    struct partition *p = x->p;
+    pthread_mutex_lock(&p->lock);
+    const struct segment *g = partition_active(p);
+    bool due = g->size && x->now - g->time > x->st->max_compaction_lag_ms;
+    pthread_mutex_unlock(&p->lock);
+    return due ? partition_roll_now(x->s, p, err) : 0;
 }
 
 static int copy_producers(struct store *s, void *arg, struct err *err) {
@@ -141,7 +191,7 @@ static int swap_in(struct compaction *x, size_t from, size_t n, const char *stem
     w.next->crc = r->crc;
     w.next->max_ts = r->max_ts;
     w.next->time = x->segs[from + n - 1]->time;
-    w.next->sealed = w.next->cleaned = true;
+    w.next->sealed = true;
     w.edit = (struct edit){.kind = EDIT_SWAP, .partition = x->p->id, .base = first->base, .count = (uint32_t)n, .end = first->base,
                            .generation = first->generation + 1, .size = r->size, .crc = r->crc, .max_ts = r->max_ts};
     int failed = store_call(x->s, frame_swap, &w, true, err);
@@ -152,35 +202,51 @@ static int swap_in(struct compaction *x, size_t from, size_t n, const char *stem
 
 // ── the work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-static int open_input(struct compaction *x, size_t i, struct rewrite_input *ret, struct open_file **ret_file, struct err *err) {
-    LOCK_SCOPE(&x->p->lock);
-    if (atomic_load(&x->segs[i]->dropped)) return err_set(err, ERR_AGAIN, "%s-%" PRId32 " changed meanwhile", x->p->topic->name, x->p->index);
-    if (segment_open(x->s, x->p, x->segs[i], ret_file, err)) return -1;
-    *ret = (struct rewrite_input){.log = (*ret_file)->f, .size = x->segs[i]->size, .name = x->p->topic->name};
-    return 0;
-}
-
 static int scan_all(struct compaction *x, struct err *err) {
     int full = 0;
     for (size_t i = 0; i < x->n && !full; i++) {
         struct rewrite_input in;
         struct open_file *f;
-        if (x->segs[i]->cleaned) continue;
+        if (end_of(x, i) <= x->start) continue;
         if (open_input(x, i, &in, &f, err)) return -1;
         full = rewrite_scan(x->rewrite, &in, err);
         files_put(&x->s->files, f);
     }
-    return full < 0 ? -1 : 0;
+    if (full < 0) return -1;
+    x->limit = rewrite_limit(x->rewrite);
+    if (!full || x->limit > x->start) return 0;
+    err_set(err, ERR_TOO_LARGE, "one batch has more keys than fit into %zu bytes", x->s->o.dedupe_bytes);
+    return err_hint(err, "raise log.cleaner.dedupe.buffer.size");
+}
+
+// What lies above how far the keys fit is left alone.
+static void leave_rest(struct compaction *x) {
+    while (x->n > 1 && x->segs[x->n - 1]->base >= x->limit) {
+        x->end = x->segs[--x->n]->base;
+        segment_unref(&x->s->files, x->segs[x->n]);
+    }
+}
+
+// Bytes of the disk that a rewrite, which gives back more than it takes, must not touch: what markers and the coordinator's commits may need.
+static uint64_t spare_bytes(const struct compaction *x) { return x->s->o.reserve_bytes / 8 * (topic_internal(x->p->topic) ? 3 : 6); }
+
+// The largest segment to make of several; where there is little room, one that surely fits.
+static uint64_t group_most(const struct compaction *x) {
+    struct fs_space space;
+    uint64_t most = (uint64_t)x->st->segment_bytes, spare = spare_bytes(x);
+    if (most > x->s->budget.segment_most) most = x->s->budget.segment_most;
+    if (x->s->fs->ops->space(x->s->fs, &space, NULL)) return most;
+    uint64_t room = space.available > spare ? space.available - spare : 0;
+    return most < room ? most : room;
 }
 
 // Neighbours that together make no more than one segment.
-static size_t group_size(const struct compaction *x, size_t from, const struct settings *st) {
-    uint64_t bytes = x->segs[from]->size;
+static size_t group_size(const struct compaction *x, size_t from) {
+    uint64_t bytes = x->segs[from]->size, most = group_most(x);
     size_t n = 1;
     for (; from + n < x->n && n < GROUP_MOST; n++) {
         const struct segment *g = x->segs[from + n];
-        int64_t end = from + n + 1 < x->n ? x->segs[from + n + 1]->base : x->end;
-        if (bytes + g->size > (uint64_t)st->segment_bytes || end - x->segs[from]->base > INT32_MAX) break;
+        if (bytes + g->size > most || end_of(x, from + n) - x->segs[from]->base > INT32_MAX) break;
         bytes += g->size;
     }
     return n;
@@ -218,11 +284,7 @@ static int write_one(struct compaction *x, size_t from, size_t n, struct err *er
     partition_folder(x->p, folder);
     if (write_files(x, from, n, stem, &r, err)) return -1;
     note_horizon(x, r.next_horizon);
-    if (!r.changed && n == 1) {
-        LOCK_SCOPE(&x->p->lock);
-        x->segs[from]->cleaned = true;
-        return rewrite_unlink(x->s->fs, stem, err);
-    }
+    if (!r.changed && n == 1) return rewrite_unlink(x->s->fs, stem, err);
     TEST_POINT("swap-written");
     if (make_txnindex(x->s, stem, err)) return -1;
     if (!MUTANT("swap-without-dir-sync") && x->s->fs->ops->sync_dir(x->s->fs, folder, err)) return store_stop(x->s, err), -1; // final
@@ -230,46 +292,88 @@ static int write_one(struct compaction *x, size_t from, size_t n, struct err *er
     return swap_in(x, from, n, stem, &r, err);
 }
 
-static int write_all(struct compaction *x, const struct settings *st, struct err *err) {
+static int write_all(struct compaction *x, struct err *err) {
+    x->next_horizon = -1;
     for (size_t from = 0, n; from < x->n; from += n) {
-        n = group_size(x, from, st);
+        n = group_size(x, from);
         if (write_one(x, from, n, err)) return -1;
     }
-    LOCK_SCOPE(&x->p->lock);
-    x->p->next_horizon = x->next_horizon;
     return 0;
 }
 
-static int compact(struct compaction *x, const struct settings *st, int64_t now, struct err *err) {
+// On the flusher's thread: checkpoints keep it.
+static int note_done(struct store *s, void *arg, struct err *err) {
+    const struct compaction *x = arg;
+    struct partition *p = x->p;
+    pthread_mutex_lock(&p->lock);
+    if (x->limit > p->compacted) p->compacted = x->limit;
+    p->next_horizon = x->next_horizon;
+    pthread_mutex_unlock(&p->lock);
+    checkpointer_changed(s);
+    return 0;
+}
+
+static int compact(struct compaction *x, struct err *err) {
     // Past what is replaced there must be a checkpoint: its frames name the old files.
     if (checkpointer_run(x->s, err) || store_call(x->s, copy_producers, x, false, err) || gather_aborted(x, err)) return -1;
     struct rewrite_options o = {
         .fs = x->s->fs,
-        .now_ms = now,
-        .delete_retention_ms = st->delete_retention_ms,
+        .now_ms = x->now,
+        .delete_retention_ms = x->st->delete_retention_ms,
+        .start = x->start,
         .end = x->end,
         .aborted = (const struct producer_end *)(const void *)x->aborted.p,
         .aborted_n = x->aborted.n / sizeof(struct producer_end),
         .live = x->live,
-        .index_interval = (uint32_t)st->index_interval_bytes,
+        .keys_bytes = x->s->o.dedupe_bytes,
+        .index_interval = (uint32_t)x->st->index_interval_bytes,
+        .spare_bytes = spare_bytes(x),
     };
-    x->rewrite = rewrite_begin(&o);
-    return scan_all(x, err) || write_all(x, st, err) ? -1 : 0;
+    x->rewrite = rewrite_begin(&o, err);
+    if (!x->rewrite || scan_all(x, err)) return -1;
+    int64_t all = x->end;
+    leave_rest(x);
+    if (write_all(x, err) || store_call(x->s, note_done, x, false, err)) return -1;
+    if (x->limit < all) cleaner_hurry(x->s);
+    return 0;
+}
+
+static void done(struct compaction *x) {
+    rewrite_end(x->rewrite);
+    producers_free(x->live);
+    buf_done(&x->aborted);
+    for (size_t i = 0; i < x->n; i++) segment_unref(&x->s->files, x->segs[i]);
+    free(x->segs);
+}
+
+// ── where there is no room ───────────────────────────────────────────────────────────────────────────────────────────
+
+// A rewrite without room has changed nothing. It is tried again after a while; who runs out is told once.
+static int wait_for_room(struct store *s, bool internal, const struct err *why) {
+    struct crowded *c = &s->cleaner.crowded[internal];
+    if (!c->waits) store_event(s, STORE_EVENT_WARN, "no disk space, waiting for some: %s", why->msg);
+    *c = (struct crowded){true, clock_mono_ms(s->clock) + ROOM_RETRY_MS};
+    return 0;
+}
+
+static void found_room(struct store *s, bool internal) {
+    struct crowded *c = &s->cleaner.crowded[internal];
+    if (c->waits) store_event(s, STORE_EVENT_INFO, "compaction has disk space again");
+    c->waits = false;
 }
 
 int compact_partition(struct store *s, struct partition *p, struct err *err) {
-    const struct settings *st = topic_settings(p->topic);
-    struct compaction x = {.s = s, .p = p, .next_horizon = -1};
-    int64_t now = clock_wall_ms(s->clock);
-    if (!st->policy_compact) return 0;
-    pthread_mutex_lock(&p->lock);
-    bool worth_it = gather(&x, st, now);
-    pthread_mutex_unlock(&p->lock);
-    int failed = worth_it ? compact(&x, st, now, err) : 0;
-    rewrite_end(x.rewrite);
-    producers_free(x.live);
-    buf_done(&x.aborted);
-    for (size_t i = 0; i < x.n; i++) segment_unref(&s->files, x.segs[i]);
-    free(x.segs);
-    return failed ? err_wrap(err, "compaction of %s-%" PRId32, p->topic->name, p->index) : 0;
+    struct compaction x = {.s = s, .p = p, .st = topic_settings(p->topic), .now = clock_wall_ms(s->clock)};
+    bool internal = topic_internal(p->topic);
+    const struct crowded *c = &s->cleaner.crowded[internal];
+    if (!x.st->policy_compact || (c->waits && clock_mono_ms(s->clock) < c->until_ms)) return 0;
+    int failed = end_overdue(&x, err);
+    if (!failed) gather(&x);
+    bool worth = !failed && worth_it(&x);
+    if (worth) failed = compact(&x, err);
+    done(&x);
+    if (worth && !failed) found_room(s, internal);
+    if (!failed) return 0;
+    err_wrap(err, "compaction of %s-%" PRId32, p->topic->name, p->index);
+    return err->code == ERR_NOSPACE ? wait_for_room(s, internal, err) : -1;
 }

@@ -34,6 +34,7 @@ static const struct edit_row {
     ROW(EDIT_GRAVE, "grave", F32(topic), FUUID(id), FTEXT(name), F32(count)),
     ROW(EDIT_ABORTS, "aborts", F32(partition), F32(count)),
     ROW(EDIT_DAMAGED, "damaged", F32(partition), F64(base), FTEXT(text)),
+    ROW(EDIT_COMPACTED, "compacted", F32(partition), F64(first), F64(time)),
     ROW(EDIT_CREATE, "create", F32(topic), FUUID(id), FTEXT(name), FTEXT(text), F32(count), F32(partition)),
     ROW(EDIT_DELETE, "delete", F32(topic)),
     ROW(EDIT_GROW, "grow", F32(topic), F32(index), F32(count), F32(partition)),

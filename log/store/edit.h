@@ -22,6 +22,7 @@ enum edit_kind {
     EDIT_GRAVE,         // topic, id, name, count: deleted, but its folders are not all gone yet
     EDIT_ABORTS,        // partition, count: entries of the active segment's transaction index. Left out when there are none
     EDIT_DAMAGED,       // partition, base: of a closed segment, text: what is wrong with it; the partition is stopped. Left out when there is none
+    EDIT_COMPACTED,     // partition, first: below it compaction left no key twice, time: when the next tombstone may go, -1 none. Left out at first
     // Of frames.
     EDIT_CREATE = 32,   // topic, id, name, text, count: partitions, partition: id of the first
     EDIT_DELETE,        // topic

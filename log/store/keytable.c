@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "keytable.h"
 
+#include <errno.h>
+#include <sys/mman.h>
+
 #include "base/hash.h"
 #include "base/mem.h"
 
 struct slot {
     uint64_t hash[2];
-    int64_t offset; // -1 free
+    int64_t next; // offset + 1, 0 free
 };
 
 struct keytable {
     struct slot *slots;
-    size_t n, cap, max_cap; // caps are powers of two
+    size_t n, most, cap;
     uint8_t secret[16];
 };
 
-enum { FIRST_CAP = 128 };
+enum { SLOTS_LEAST = 3 };
 
 static uint64_t rotate(uint64_t v, unsigned n) { return v << n | v >> (64 - n); }
 
@@ -54,17 +57,18 @@ void siphash128(const uint8_t secret[16], const void *bytes, size_t n, uint64_t 
     ret[1] = v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-static struct slot *slots_new(size_t cap) {
-    struct slot *slots = xmalloc(cap * sizeof(*slots));
-    for (size_t i = 0; i < cap; i++) slots[i].offset = -1;
-    return slots;
-}
-
-struct keytable *keytable_new(size_t max_bytes) {
+// Fresh pages are zeros, and small ones, so that a few keys touch little.
+struct keytable *keytable_new(size_t max_bytes, struct err *err) {
+    size_t cap = max_bytes / sizeof(struct slot);
+    if (cap < SLOTS_LEAST) cap = SLOTS_LEAST;
+    void *slots = mmap(NULL, cap * sizeof(struct slot), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (slots == MAP_FAILED) {
+        err_sys(err, errno, "%zu bytes for the keys of a compaction", cap * sizeof(struct slot));
+        return NULL;
+    }
+    madvise(slots, cap * sizeof(struct slot), MADV_NOHUGEPAGE);
     struct keytable *t = xcalloc(1, sizeof(*t));
-    t->cap = t->max_cap = FIRST_CAP;
-    while (t->max_cap * 2 * sizeof(struct slot) <= max_bytes) t->max_cap *= 2;
-    t->slots = slots_new(t->cap);
+    *t = (struct keytable){.slots = slots, .cap = cap, .most = cap - (cap + 4) / 5};
     for (size_t i = 0; i < 2; i++) {
         uint64_t r = random_u64();
         memcpy(t->secret + i * 8, &r, 8);
@@ -74,47 +78,35 @@ struct keytable *keytable_new(size_t max_bytes) {
 
 void keytable_free(struct keytable *t) {
     if (!t) return;
-    free(t->slots);
+    munmap(t->slots, t->cap * sizeof(struct slot));
     free(t);
 }
 
+// The slot that holds the hash, or the free one where it belongs. There is always a free one.
 static struct slot *slot_of(const struct keytable *t, const uint64_t hash[2]) {
-    size_t i = (size_t)hash[0] & (t->cap - 1);
-    while (t->slots[i].offset >= 0 && (t->slots[i].hash[0] != hash[0] || t->slots[i].hash[1] != hash[1])) i = (i + 1) & (t->cap - 1);
+    size_t i = (size_t)(((unsigned __int128)hash[0] * t->cap) >> 64);
+    while (t->slots[i].next && (t->slots[i].hash[0] != hash[0] || t->slots[i].hash[1] != hash[1]))
+        if (++i == t->cap) i = 0;
     return &t->slots[i];
-}
-
-static void grow(struct keytable *t) {
-    struct slot *old = t->slots;
-    size_t n = t->cap;
-    t->cap *= 2;
-    t->slots = slots_new(t->cap);
-    for (size_t i = 0; i < n; i++)
-        if (old[i].offset >= 0) *slot_of(t, old[i].hash) = old[i];
-    free(old);
 }
 
 bool keytable_put(struct keytable *t, struct str key, int64_t offset) {
     uint64_t hash[2];
     siphash128(t->secret, key.p, key.n, hash);
     struct slot *s = slot_of(t, hash);
-    if (s->offset < 0) {
-        if (t->n + 1 > t->cap / 4 * 3) {
-            if (t->cap == t->max_cap) return false;
-            grow(t);
-            s = slot_of(t, hash);
-        }
-        *s = (struct slot){{hash[0], hash[1]}, offset};
+    if (!s->next) {
+        if (t->n == t->most) return false;
+        *s = (struct slot){.hash = {hash[0], hash[1]}};
         t->n++;
     }
-    if (offset > s->offset) s->offset = offset;
+    if (offset >= s->next) s->next = offset + 1;
     return true;
 }
 
 int64_t keytable_get(const struct keytable *t, struct str key) {
     uint64_t hash[2];
     siphash128(t->secret, key.p, key.n, hash);
-    return slot_of(t, hash)->offset;
+    return slot_of(t, hash)->next - 1;
 }
 
 size_t keytable_count(const struct keytable *t) { return t->n; }

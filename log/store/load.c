@@ -59,7 +59,6 @@ static int load_segment(struct partition *p, const struct edit *e, struct err *e
     g->time = e->time;
     g->sealed = e->flag;
     g->aborts = e->flag ? ABORTS_UNKNOWN : 0;
-    g->cleaned = e->generation > 0;
     partition_push_segment(p, g);
     return 0;
 }
@@ -90,7 +89,7 @@ static int load_swap(struct loader *l, struct partition *p, const struct edit *e
         g->crc = e->crc;
         g->max_ts = e->max_ts;
         g->time = p->segs[at + e->count - 1]->time;
-        g->sealed = g->cleaned = true;
+        g->sealed = true;
         g->aborts = ABORTS_UNKNOWN;
     }
     catalogue_swap(l->s, p, e, g);
@@ -109,6 +108,13 @@ static int load_damaged(struct partition *p, const struct edit *e) {
     return 0;
 }
 
+static int load_compacted(struct partition *p, const struct edit *e, struct err *err) {
+    if (e->first < 0 || e->first > p->hw) return contradiction(e, "it lies beyond the end", err);
+    p->compacted = e->first;
+    p->next_horizon = e->time;
+    return 0;
+}
+
 static int load_of_partition(struct loader *l, struct partition *p, const struct edit *e, struct err *err) {
     switch (e->kind) {
     case EDIT_SEGMENT: return load_segment(p, e, err);
@@ -116,6 +122,7 @@ static int load_of_partition(struct loader *l, struct partition *p, const struct
     case EDIT_PRODUCERS: return load_producers(l, p, e, err);
     case EDIT_ABORTS: return load_aborts(p, e, err);
     case EDIT_DAMAGED: return p->failed ? contradiction(e, "it is stopped already", err) : load_damaged(p, e);
+    case EDIT_COMPACTED: return load_compacted(p, e, err);
     case EDIT_ROLL: return load_roll(p, e, err);
     case EDIT_LOG_START: catalogue_log_start(p, e->first); return 0;
     case EDIT_DROP: catalogue_drop(l->s, p, e->base); return 0;

@@ -55,7 +55,8 @@ struct partition {
     struct hold *holds;
     struct read_hint hints[READ_HINTS];
     uint8_t hint_next;
-    int64_t next_horizon;             // when a tombstone may go, -1 none known
+    int64_t compacted;                // below it compaction has left no key twice
+    int64_t next_horizon;             // when the next tombstone or marker below it may go, -1 none
     bool gone;                        // the topic was deleted
     _Atomic(char *) failed;           // why it is stopped, or NULL; set once, by anybody, under the lock
     int64_t damaged;                  // base of the closed segment that it is stopped for, -1 none

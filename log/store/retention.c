@@ -25,11 +25,13 @@ struct plan {
     bool roll;            // the active segment is expired too
 };
 
-static int64_t age_of(const struct segment *g, int64_t now) {
-    int64_t at = g->max_ts, appended = g->time < 0 ? now : g->time;
-    if (at < SANE_SINCE || at > appended + SANE_AHEAD) at = appended;
-    return now - at;
+int64_t time_or_append(int64_t timestamp, int64_t appended) {
+    return timestamp < SANE_SINCE || timestamp > appended + SANE_AHEAD ? appended : timestamp;
 }
+
+int64_t segment_dated(const struct segment *g, int64_t now) { return time_or_append(g->max_ts, g->time < 0 ? now : g->time); }
+
+static int64_t age_of(const struct segment *g, int64_t now) { return now - segment_dated(g, now); }
 
 static int64_t lowest_hold(const struct partition *p) {
     int64_t lowest = INT64_MAX;

@@ -15,7 +15,7 @@
 #include "keytable.h"
 #include "txnindex.h"
 
-enum { READ_BYTES = 1024 * 1024, WRITE_BYTES = 1024 * 1024, KEYS_BYTES = 64 * 1024 * 1024, MAX_BATCH = 256 * 1024 * 1024 };
+enum { READ_BYTES = 1024 * 1024, WRITE_BYTES = 1024 * 1024, KEYS_BYTES = 32 * 1024 * 1024, MAX_BATCH = 256 * 1024 * 1024 };
 
 struct rewrite {
     struct rewrite_options o;
@@ -109,12 +109,14 @@ static bool is_aborted(const struct rewrite *r, const struct batch_header *h) {
 
 // ── first pass ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-struct rewrite *rewrite_begin(const struct rewrite_options *o) {
+struct rewrite *rewrite_begin(const struct rewrite_options *o, struct err *err) {
+    struct keytable *keys = keytable_new(o->keys_bytes ? o->keys_bytes : KEYS_BYTES, err);
+    if (!keys) return NULL;
     struct rewrite *r = xcalloc(1, sizeof(*r));
     r->o = *o;
     if (!r->o.max_batch) r->o.max_batch = MAX_BATCH;
     r->limit = o->end;
-    r->keys = keytable_new(o->keys_bytes ? o->keys_bytes : KEYS_BYTES);
+    r->keys = keys;
     if (o->aborted_n) {
         r->aborted = xmemdup(o->aborted, o->aborted_n * sizeof(*o->aborted));
         qsort(r->aborted, o->aborted_n, sizeof(*r->aborted), by_producer);
@@ -141,7 +143,7 @@ static int scan_batch(struct rewrite *r, const uint8_t *p, const struct batch_he
     if (record_iter_init(&it, p, batch_size(h), &r->scratch, r->o.max_batch, err) < 0) return -1;
     while ((got = record_iter_next(&it, &rec, err)) > 0) {
         if (!rec.key.p || keytable_put(r->keys, rec.key, rec.offset)) continue;
-        r->limit = h->base_offset; // this batch is not known whole: nothing from it on is compacted
+        r->limit = h->base_offset; // this batch is not known whole
         return 1;
     }
     return got;
@@ -154,11 +156,13 @@ int rewrite_scan(struct rewrite *r, const struct rewrite_input *in, struct err *
     int got;
     while ((got = next_batch(&rd, &p, &h, err)) > 0) {
         if (batch_last_offset(&h) >= r->limit) return 0;
-        int full = scan_batch(r, p, &h, err);
+        int full = batch_last_offset(&h) < r->o.start ? 0 : scan_batch(r, p, &h, err);
         if (full) return full < 0 ? err_wrap(err, "%s", in->name) : 1;
     }
     return got;
 }
+
+int64_t rewrite_limit(const struct rewrite *r) { return r->limit; }
 
 // ── second pass: what becomes of a batch ─────────────────────────────────────────────────────────────────────────────
 
@@ -285,7 +289,17 @@ static void empty_batch(struct rewrite *r, const uint8_t *old, struct batch_head
 
 // ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+static int check_space(const struct writer *w, struct err *err) {
+    struct fs *fs = w->r->o.fs;
+    struct fs_space space;
+    if (!w->r->o.spare_bytes) return 0;
+    if (fs->ops->space(fs, &space, err)) return -1;
+    if (space.available >= w->r->o.spare_bytes + w->out.n) return 0;
+    return err_set(err, ERR_NOSPACE, "%" PRIu64 " bytes free, %" PRIu64 " are kept in reserve", space.available, w->r->o.spare_bytes);
+}
+
 static int flush(struct writer *w, struct err *err) {
+    if (check_space(w, err)) return -1;
     if (fs_pwrite(w->r->o.fs, w->log, w->out.p, w->out.n, w->flushed, err) < 0) return -1;
     w->result.crc = crc32c(w->result.crc, w->out.p, w->out.n);
     w->flushed += w->out.n;

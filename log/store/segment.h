@@ -23,7 +23,6 @@ struct segment {
     int64_t max_ts;              // largest timestamp, -1 none
     int64_t time;                // wall clock ms: sealed: when; active: of its first append, -1 while empty
     bool sealed;
-    bool cleaned;                // compaction has seen all of it; under the partition's lock
     atomic_bool dropped;         // no longer in the list
     bool dirty;                  // flusher: in the list of what the next checkpoint syncs
     bool txn_dirty;              // flusher: its transaction index was written to

@@ -84,8 +84,14 @@ struct verify_cursor {
     uint64_t rounds;          // through the whole log
 };
 
+// Compaction had no room, and is not tried again before then (monotonic).
+struct crowded { bool waits; int64_t until_ms; };
+
 struct cleaner {
     struct verify_cursor verified;
+    struct crowded crowded[2]; // of topics, of internal ones
+    char told[512];            // the last failure that was told,
+    int64_t told_ms;           // and when
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;

@@ -110,6 +110,25 @@ CASE(records_without_keys_are_spread_commit_by_commit) {
     b->ops->producer_close(p);
 }
 
+CASE(a_record_without_a_key_is_refused_by_a_compacted_topic) {
+    struct err err;
+    struct topic_setting s = {"cleanup.policy", "compact,delete"};
+    assert_ok(b->ops->topic_ensure(b, &(struct topic_spec){"t", 1, &s, 1}, &err), err);
+    struct producer *p = make_producer(b, "id");
+    struct backend_record r = {.topic = STR("t"), .value = STR("lost")};
+    assert_fails(b->ops->add(p, &r, &err), err, ERR_INVALID);
+    assert_has(err.msg, "topic t is compacted");
+    add(b, p, "t", 0, "", "an empty key is one");
+    assert_int_equal(commit(b, p), ERR_NONE);
+    struct consumer *c = from_beginning(b, "t");
+    struct buf got = {0};
+    read_text(b, c, 1, &got);
+    assert_buf(&got, "0@0:=an empty key is one\n");
+    buf_done(&got);
+    b->ops->consumer_close(c);
+    b->ops->producer_close(p);
+}
+
 CASE(a_record_too_large_for_its_topic_is_refused_alone) {
     struct err err;
     struct topic_setting s = {"max.message.bytes", "1000"};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Retention by time, size and log start; who is waited for; compaction's swap.
+// Retention by time, size and log start; who is waited for.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -237,73 +237,6 @@ TEST(a_reader_in_a_segment_that_goes_reads_on) {
     assert_false(is_there(fs, "t-0/00000000000000000000.log"));
     assert_has(fixture_log(s, "t", 0, READ_UNCOMMITTED), "15:15");
     topic_unref(t);
-    fixture_close(s);
-    fs_close(fs);
-}
-
-static void put_key(struct store *s, const char *key, const char *value) {
-    struct batch_builder b;
-    struct buf out = {0};
-    struct err err;
-    struct topic *t = topic_get(s, "t");
-    batch_begin(&b, &out, CODEC_NONE);
-    batch_add(&b, 1700000000000, str_of(key), value ? str_of(value) : (struct str){NULL, 0}, NULL, 0);
-    assert_ok(batch_end(&b, &err), err);
-    struct commit *c = commit_new(s);
-    assert_ok(commit_append(c, topic_partition(t, 0), &out, true, &err), err);
-    assert_ok(store_commit_wait(s, c, NULL, &err), err);
-    topic_unref(t);
-}
-
-TEST(a_compacted_topic_keeps_the_latest_of_each_key_and_stays_small) {
-    struct fs *fs = fs_mem_new();
-    struct store *s = open_at_record_time(fs);
-    struct err err;
-    char key[8], value[24];
-    fixture_topic(s, "t", 1, "cleanup.policy", "compact");
-    struct topic_setting small[] = {{"segment.bytes", "1000"}, {"min.cleanable.dirty.ratio", "0.3"}};
-    assert_ok(store_topic_alter(s, "t", 0, small, 2, &err), err);
-    for (int i = 0; i < 3000; i++) {
-        snprintf(key, sizeof(key), "k%d", i % 7);
-        snprintf(value, sizeof(value), "value-%d", i);
-        put_key(s, key, value);
-        if (i % 100 == 99) clean(s);
-    }
-    struct partition_offsets o = fixture_offsets(s, "t", 0);
-    assert_int_equal(o.log_start, 0);
-    assert_int_equal(o.high_watermark, 3000);
-    assert_true(o.bytes < 6000);
-    for (int round = 0; round < 2; round++) {
-        const char *log = fixture_log(s, "t", 0, READ_UNCOMMITTED);
-        for (int i = 2993; i < 3000; i++) {
-            snprintf(value, sizeof(value), "%d:value-%d", i, i);
-            assert_has(log, value);
-        }
-        fixture_close(s);
-        struct fs *copy = fs_mem_clone(fs);
-        fs_close(fs);
-        s = open_at_record_time(fs = copy);
-    }
-    fixture_close(s);
-    fs_close(fs);
-}
-
-TEST(a_tombstone_goes_after_its_time) {
-    struct fs *fs = fs_mem_new();
-    struct store *s = open_at_record_time(fs);
-    struct err err;
-    fixture_topic(s, "t", 1, "cleanup.policy", "compact");
-    struct topic_setting small[] = {{"segment.bytes", "200"}, {"min.cleanable.dirty.ratio", "0"}, {"delete.retention.ms", "3600000"}};
-    assert_ok(store_topic_alter(s, "t", 0, small, 3, &err), err);
-    put_key(s, "gone", "x");
-    put_key(s, "gone", NULL);
-    for (int i = 0; i < 6; i++) put_key(s, "other", "some value to fill it up");
-    clean(s);
-    assert_has(fixture_log(s, "t", 0, READ_UNCOMMITTED), "1:");
-    assert_null(strstr(fixture_log(s, "t", 0, READ_UNCOMMITTED), "0:x"));
-    clock_manual_advance(&manual, 2 * HOUR);
-    clean(s);
-    assert_null(strstr(fixture_log(s, "t", 0, READ_UNCOMMITTED), "1: "));
     fixture_close(s);
     fs_close(fs);
 }

@@ -129,9 +129,9 @@ static struct rewrite_options options(struct log *l, int64_t now) {
 
 // Scans all, writes all into one segment.
 static struct rewrite_result run(struct log *l, const struct rewrite_options *o, const struct rewrite_input *in, size_t n, const char *stem) {
-    struct rewrite *r = rewrite_begin(o);
     struct rewrite_result result;
     struct err err;
+    struct rewrite *r = rewrite_begin(o, &err);
     for (size_t i = 0; i < n; i++)
         if (rewrite_scan(r, &in[i], &err) != 0) break;
     assert_ok(rewrite_write(r, in, n, stem, l->bases[0], &result, &err), err);
@@ -282,7 +282,7 @@ TEST(written_in_groups_it_holds_the_same_records) {
         log_open(&l, seed);
         struct rewrite_options o = options(&l, 1000000);
         struct rewrite_result whole = run(&l, &o, l.in, SEGMENTS, "whole"), part[2];
-        struct rewrite *r = rewrite_begin(&o);
+        struct rewrite *r = rewrite_begin(&o, &err);
         for (int i = 0; i < SEGMENTS; i++) assert_int_equal(rewrite_scan(r, &l.in[i], &err), 0);
         assert_ok(rewrite_write(r, l.in, 1, "a", l.bases[0], &part[0], &err), err);
         assert_ok(rewrite_write(r, l.in + 1, 3, "b", l.bases[1], &part[1], &err), err);
@@ -293,17 +293,16 @@ TEST(written_in_groups_it_holds_the_same_records) {
     }
 }
 
-TEST(when_the_keys_do_not_fit_what_lies_above_is_copied) {
-    struct fs *fs = fs_mem_new();
+// Records "key<i % keys>" of offsets 0 …, each a batch.
+static struct fs_file *file_of_keys(struct fs *fs, int n, int keys, uint64_t *ret_size) {
     struct buf b = {0};
     struct batch_builder w;
     struct fs_file *f;
     struct err err;
-    struct rewrite_result result;
-    for (int i = 0; i < 2000; i++) { // every key twice, each record a batch
+    for (int i = 0; i < n; i++) {
         size_t start = b.n;
         char key[16];
-        snprintf(key, sizeof(key), "key%d", i % 1000);
+        snprintf(key, sizeof(key), "key%d", i % keys);
         batch_begin(&w, &b, CODEC_NONE);
         batch_add(&w, 0, str_of(key), STR("v"), NULL, 0);
         assert_ok(batch_end(&w, &err), err);
@@ -311,22 +310,102 @@ TEST(when_the_keys_do_not_fit_what_lies_above_is_copied) {
     }
     assert_ok(fs->ops->open(fs, "in.log", FS_WRITE | FS_CREATE, &f, &err), err);
     assert_ok(fs_pwrite(fs, f, b.p, b.n, 0, &err), err);
-    struct rewrite_input in = {f, b.n, "in.log"};
-    struct rewrite_options o = {.fs = fs, .end = 2000, .keys_bytes = 1}; // 96 keys
-    struct rewrite *r = rewrite_begin(&o);
+    *ret_size = b.n;
+    buf_done(&b);
+    return f;
+}
+
+TEST(when_the_keys_do_not_fit_what_lies_above_is_copied_and_its_offset_told) {
+    struct fs *fs = fs_mem_new();
+    struct err err;
+    struct rewrite_result result;
+    struct rewrite_input in = {.name = "in.log"};
+    in.log = file_of_keys(fs, 2000, 1000, &in.size);
+    struct rewrite_options o = {.fs = fs, .end = 2000, .keys_bytes = 24 * 100}; // 80 keys
+    struct rewrite *r = rewrite_begin(&o, &err);
     assert_int_equal(rewrite_scan(r, &in, &err), 1);
+    assert_int_equal(rewrite_limit(r), 80);
     assert_ok(rewrite_write(r, &in, 1, "out", 0, &result, &err), err);
-    assert_int_equal(result.kept, 2000); // the second of the first 96 keys lies above
+    assert_int_equal(result.kept, 2000); // the second of the first 80 keys lies above
     assert_false(result.changed);
     rewrite_end(r);
-    o.keys_bytes = 0;
-    r = rewrite_begin(&o);
+    o.start = 990; // as the thirteenth round would: 10 keys that are new, then 70 that take another's place
+    r = rewrite_begin(&o, &err);
+    assert_int_equal(rewrite_scan(r, &in, &err), 1);
+    assert_int_equal(rewrite_limit(r), 1070);
+    assert_ok(rewrite_write(r, &in, 1, "out", 0, &result, &err), err);
+    assert_int_equal(result.kept, 2000 - 70);
+    rewrite_end(r);
+    o.start = o.keys_bytes = 0;
+    r = rewrite_begin(&o, &err);
     assert_int_equal(rewrite_scan(r, &in, &err), 0);
+    assert_int_equal(rewrite_limit(r), 2000);
     assert_ok(rewrite_write(r, &in, 1, "out", 0, &result, &err), err);
     assert_int_equal(result.kept, 1000);
     rewrite_end(r);
+    fs->ops->close(in.log, NULL);
+    fs_close(fs);
+}
+
+TEST(a_rewrite_leaves_the_room_that_others_need) {
+    struct fs *fs = fs_mem_new();
+    struct err err;
+    struct rewrite_result result;
+    struct fs_space space;
+    struct fs_stat st;
+    struct rewrite_input in = {.name = "in.log"};
+    in.log = file_of_keys(fs, 2000, 2000, &in.size);
+    assert_ok(fs->ops->space(fs, &space, &err), err);
+    struct rewrite_options o = {.fs = fs, .end = 2000, .spare_bytes = space.available - in.size + 1};
+    struct rewrite *r = rewrite_begin(&o, &err);
+    assert_int_equal(rewrite_scan(r, &in, &err), 0);
+    assert_fails(rewrite_write(r, &in, 1, "out", 0, &result, &err), err, ERR_NOSPACE);
+    assert_has(err.msg, "kept in reserve");
+    assert_fails(fs->ops->stat(fs, "out.log", &st, &err), err, ERR_NOT_FOUND);
+    assert_fails(fs->ops->stat(fs, "out.index", &st, &err), err, ERR_NOT_FOUND);
+    rewrite_end(r);
+    fs->ops->close(in.log, NULL);
+    fs_close(fs);
+}
+
+// The read buffer holds 1 MiB.
+TEST(records_larger_than_the_buffers_are_rewritten_too) {
+    enum { LARGE = 3 * 1024 * 1024 + 17 };
+    struct fs *fs = fs_mem_new();
+    struct buf b = {0}, all = {0};
+    struct batch_builder w;
+    struct rewrite_result result;
+    struct err err;
+    struct batch_header h;
+    char *value = xmalloc(LARGE);
+    for (int i = 0; i < 6; i++) { // large and small, two keys
+        static const enum codec codecs[] = {CODEC_NONE, CODEC_LZ4, CODEC_NONE};
+        size_t start = b.n;
+        uint64_t seed = (uint64_t)i + 1;
+        for (size_t k = 0; k < LARGE; k++) value[k] = (char)(test_random(&seed) >> 40);
+        batch_begin(&w, &b, codecs[i % 3]);
+        batch_add(&w, 0, i % 2 ? STR("odd") : STR("even"), str_make(value, i % 3 ? LARGE : 10), NULL, 0);
+        assert_ok(batch_end(&w, &err), err);
+        batch_patch(b.p + start, i, 0);
+    }
+    struct fs_file *f;
+    assert_ok(fs->ops->open(fs, "in.log", FS_WRITE | FS_CREATE, &f, &err), err);
+    assert_ok(fs_pwrite(fs, f, b.p, b.n, 0, &err), err);
+    struct rewrite_options o = {.fs = fs, .end = 6};
+    struct rewrite_input in = {f, b.n, "in.log"};
+    struct rewrite *r = rewrite_begin(&o, &err);
+    assert_int_equal(rewrite_scan(r, &in, &err), 0);
+    assert_ok(rewrite_write(r, &in, 1, "out", 0, &result, &err), err);
+    rewrite_end(r);
+    assert_int_equal(result.kept, 2);
+    assert_ok(fs_read_all(fs, "out.log", 1 << 28, &all, &err), err);
+    assert_memory_equal(all.p, b.p + b.n - all.n, all.n); // the last two, byte for byte
+    assert_int_equal(batch_read_header(all.p, all.n, &h), 0);
+    assert_int_equal(h.base_offset, 4);
     fs->ops->close(f, NULL);
+    free(value);
     buf_done(&b);
+    buf_done(&all);
     fs_close(fs);
 }
 
@@ -371,7 +450,7 @@ TEST(a_marker_that_goes_takes_its_entry_with_it) {
     assert_ok(fs_pwrite(fs, f, b.p, b.n, 0, &err), err);
     struct rewrite_input in = {f, b.n, "in.log"};
     struct rewrite_options o = {.fs = fs, .end = 2, .now_ms = 5000, .delete_retention_ms = 10, .aborted = &end, .aborted_n = 1, .live = p};
-    struct rewrite *r = rewrite_begin(&o);
+    struct rewrite *r = rewrite_begin(&o, &err);
     assert_ok(rewrite_write(r, &in, 1, "one", 0, &result, &err), err);
     rewrite_end(r);
     assert_true(result.size > 0 && result.size < b.n);
@@ -381,7 +460,7 @@ TEST(a_marker_that_goes_takes_its_entry_with_it) {
     assert_ok(fs->ops->open(fs, "one.log", FS_READ, &f, &err), err);
     in = (struct rewrite_input){f, result.size, "one.log"};
     o.now_ms = 5010;
-    r = rewrite_begin(&o);
+    r = rewrite_begin(&o, &err);
     assert_ok(rewrite_write(r, &in, 1, "two", 0, &result, &err), err);
     rewrite_end(r);
     assert_int_equal(result.size, 0);
@@ -404,7 +483,7 @@ static struct rewrite_result rewrite_one(struct fs *fs, const struct buf *b, str
     assert_ok(fs_pwrite(fs, f, b->p, b->n, 0, &err), err);
     struct rewrite_input in = {f, b->n, "in.log"};
     o.fs = fs;
-    struct rewrite *r = rewrite_begin(&o);
+    struct rewrite *r = rewrite_begin(&o, &err);
     assert_true(rewrite_scan(r, &in, &err) >= 0);
     assert_ok(rewrite_write(r, &in, 1, "out", 0, &result, &err), err);
     rewrite_end(r);
@@ -460,7 +539,7 @@ TEST(a_damaged_segment_is_not_rewritten) {
     log_open(&l, 99);
     struct rewrite_options o = options(&l, 1000000);
     fs_mem_flip(l.fs, "seg1.log", l.in[1].size / 2, 4);
-    struct rewrite *r = rewrite_begin(&o);
+    struct rewrite *r = rewrite_begin(&o, &err);
     assert_int_equal(rewrite_scan(r, &l.in[0], &err), 0);
     assert_fails(rewrite_write(r, l.in, SEGMENTS, "out", 0, &result, &err), err, ERR_CORRUPT);
     assert_has(err.msg, "seg1.log");
@@ -490,19 +569,40 @@ TEST(siphash_gives_the_published_vectors) {
 }
 
 TEST(a_key_table_is_bounded_and_keeps_the_largest_offset) {
-    struct keytable *t = keytable_new(24 * 1024);
+    struct err err;
+    struct keytable *t = keytable_new(24 * 1000 + 23, &err);
     char key[16];
     int n = 0;
+    assert_non_null(t);
     for (;; n++) {
         snprintf(key, sizeof(key), "k%d", n);
         if (!keytable_put(t, str_of(key), n)) break;
     }
-    assert_int_equal(n, 768);
-    assert_int_equal(keytable_count(t), 768);
+    assert_int_equal(n, 800);
+    assert_int_equal(keytable_count(t), 800);
     assert_true(keytable_put(t, STR("k5"), 1000));
     assert_true(keytable_put(t, STR("k5"), 900));
     assert_int_equal(keytable_get(t, STR("k5")), 1000);
-    assert_int_equal(keytable_get(t, STR("k6")), 6);
+    assert_int_equal(keytable_get(t, STR("k0")), 0);
+    assert_int_equal(keytable_get(t, STR("k799")), 799);
     assert_int_equal(keytable_get(t, STR("x")), -1);
     keytable_free(t);
+}
+
+TEST(the_smallest_key_table_has_room_for_two) {
+    struct err err;
+    struct keytable *t = keytable_new(1, &err);
+    assert_true(keytable_put(t, STR("a"), 7));
+    assert_true(keytable_put(t, STR("b"), 8));
+    assert_false(keytable_put(t, STR("c"), 9));
+    assert_true(keytable_put(t, STR("a"), 10));
+    assert_int_equal(keytable_get(t, STR("a")), 10);
+    assert_int_equal(keytable_get(t, STR("c")), -1);
+    keytable_free(t);
+}
+
+TEST(a_key_table_that_can_not_be_had_is_an_error) {
+    struct err err;
+    assert_null(keytable_new(SIZE_MAX / 2, &err));
+    assert_has(err.msg, "keys of a compaction");
 }

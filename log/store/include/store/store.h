@@ -51,6 +51,7 @@ struct store_options {        // zero means the default
     uint32_t inline_max_bytes;// 64 KiB a partition and commit; larger batches are synced in their segment, the frame points
     uint64_t reserve_bytes;   // 16 MiB kept free for markers, checkpoints and recovery: appends are refused below it
     uint64_t total_bytes;     // of all segments: past it the oldest sealed ones go, then appends are refused; 80 % of the file system
+    size_t dedupe_bytes;      // 32 MiB: memory for the keys of a compaction; those that do not fit wait for its next round
     uint64_t verify_bytes;    // a second, of sealed segments read again and held against their checksums; 0 none
     uint64_t quarantine_bytes;// 64 MiB: what recovery cut is kept up to here, oldest go
     uint64_t queue_bytes;     // 64 MiB of commits waiting; store_commit blocks (or ERR_AGAIN) past it
@@ -110,6 +111,7 @@ const char *topic_name(const struct topic *t);
 struct uuid topic_id(const struct topic *t);
 int32_t topic_partitions(const struct topic *t);
 bool topic_internal(const struct topic *t); // name starts with "__"
+bool topic_compacted(const struct topic *t); // by cleanup.policy: compaction drops records without a key
 // Effective value of a setting as text, and whether it was set on the topic (else default); NULL for an unknown name.
 const char *topic_setting_get(const struct topic *t, const char *name, bool *ret_set);
 // Every known setting: name, default, doc.
@@ -178,7 +180,8 @@ struct append_result {
 
 struct commit *commit_new(struct store *s);
 // Adds a batch (v2 bytes; base offset and leader epoch are patched by the store) for a partition. Checks header arithmetic and CRC here, on
-// the caller's thread (trusted: skip the CRC, for batches this process has just built). Takes *bytes (its content moves into the commit; the
+// the caller's thread (trusted: skip the CRC, for batches this process has just built), and that a compacted topic's records have keys (trusted:
+// the caller has). Takes *bytes (its content moves into the commit; the
 // buf is empty afterwards). A batch of another codec than the topic's compression.type is written anew, here too. Batches for one partition keep their order. Errors: ERR_CORRUPT, ERR_TOO_LARGE (max.message.bytes), ERR_INVALID.
 int commit_append(struct commit *c, struct partition *p, struct buf *bytes, bool trusted, struct err *err) MUST_USE;
 // Adds a transaction's end marker (COMMIT or ABORT) for producer id and epoch.
