@@ -51,25 +51,32 @@ static int too_large(const struct partition *p, size_t n, int64_t most, struct e
     return err_set(err, ERR_TOO_LARGE, "topic %s: record batch of %zu bytes, max.message.bytes is %" PRId64, p->topic->name, n, most);
 }
 
-static int check_times(const struct partition *p, const struct settings *st, const struct batch_header *h, struct err *err) {
-    if (st->append_time || (st->timestamp_before_max_ms == INT64_MAX && st->timestamp_after_max_ms == INT64_MAX)) return 0;
-    int64_t now = clock_wall_ms(p->topic->store->clock);
-    if (h->max_timestamp > now && h->max_timestamp - now > st->timestamp_after_max_ms)
-        return err_set(err, ERR_INVALID, "topic %s: timestamp %" PRId64 " lies too far in the future", p->topic->name, h->max_timestamp);
-    if (h->base_timestamp < now && now - h->base_timestamp > st->timestamp_before_max_ms)
-        return err_set(err, ERR_INVALID, "topic %s: timestamp %" PRId64 " lies too far in the past", p->topic->name, h->base_timestamp);
+enum { EXPANDED_MOST = 256 << 20 }; // what compaction reads, too
+
+static int check_time(const struct settings *st, int64_t now, int64_t ts, struct err *err) {
+    if (ts > now && ts - now > st->timestamp_after_max_ms)
+        return err_set(err, ERR_INVALID, "timestamp %" PRId64 " lies too far in the future (message.timestamp.after.max.ms)", ts);
+    if (ts < now - st->timestamp_before_max_ms)
+        return err_set(err, ERR_INVALID, "timestamp %" PRId64 " lies too far in the past (message.timestamp.before.max.ms)", ts);
     return 0;
 }
 
-enum { EXPANDED_MOST = 256 << 20 }; // what compaction reads, too
+static int check_record(const struct settings *st, bool times, int64_t now, const struct record *r, struct err *err) {
+    if (!r->key.p && st->policy_compact) return err_set(err, ERR_INVALID, "no key, and cleanup.policy is compact");
+    return times ? check_time(st, now, r->timestamp, err) : 0;
+}
 
-static int check_keys(const struct partition *p, const struct buf *bytes, struct err *err) {
+// What a topic's settings ask of each record; most ask nothing.
+static int check_records(const struct partition *p, const struct settings *st, const struct buf *bytes, bool trusted, struct err *err) {
+    bool times = !st->append_time && (st->timestamp_before_max_ms < INT64_MAX || st->timestamp_after_max_ms < INT64_MAX);
     struct record_iter it;
     struct record r;
     struct buf scratch = {0};
+    if (!times && (trusted || !st->policy_compact)) return 0;
+    int64_t now = clock_wall_ms(p->topic->store->clock);
     int got = record_iter_init(&it, bytes->p, bytes->n, &scratch, EXPANDED_MOST, err) ? -1 : 1;
     for (int32_t i = 0; got > 0 && (got = record_iter_next(&it, &r, err)) > 0; i++)
-        if (!r.key.p) got = err_set(err, ERR_INVALID, "record %d of the batch has no key, and cleanup.policy is compact", i);
+        if (check_record(st, times, now, &r, err)) got = err_wrap(err, "record %d of the batch", i);
     buf_done(&scratch);
     return got ? err_wrap(err, "topic %s", p->topic->name) : 0;
 }
@@ -93,8 +100,7 @@ int commit_append(struct commit *c, struct partition *p, struct buf *bytes, bool
         return err_set(err, ERR_INVALID, "topic %s: batch of %d records and %d offsets", p->topic->name, h.count, h.last_offset_delta + 1);
     if (h.attributes & (BATCH_CONTROL | BATCH_DELETE_HORIZON))
         return err_set(err, ERR_INVALID, "topic %s: only the log writes control batches", p->topic->name);
-    if (!trusted && st->policy_compact && check_keys(p, bytes, err)) return -1;
-    if (check_times(p, st, &h, err) || recode(p, st, bytes, &h, err)) return -1;
+    if (check_records(p, st, bytes, trusted, err) || recode(p, st, bytes, &h, err)) return -1;
     add(c, p, bytes, &h);
     c->markers_only = false;
     if (!topic_internal(p->topic)) c->internal_only = false;

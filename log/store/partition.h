@@ -74,6 +74,7 @@ struct topic {
     uint32_t id;
     struct uuid uuid;
     char *name;
+    bool told_times;                             // the cleaner's: that records are dated absurdly
     _Atomic(struct settings *) settings;
     _Atomic int32_t count;                       // partitions
     _Atomic(struct partition **) partitions;

@@ -3,9 +3,11 @@
 //
 //   plan (under the lock) ─► frame {log start, drop} ─► list edited ─► lost() for holders ─► files unlinked, oldest first
 //
-// Time and DeleteRecords stop at what somebody of ours still has to read (partition_hold); retention.bytes does not, and says so.
+// Time stops at what somebody of ours still has to read (partition_hold); retention.bytes does not, and says so. Records that were deleted by
+// hand are nobody's to read any more.
 #include <inttypes.h>
 
+#include "base/text.h"
 #include "catalogue.h"
 #include "checkpointer.h"
 #include "cleaner.h"
@@ -20,9 +22,11 @@ struct plan {
     struct partition *p;
     size_t count;         // segments that go
     int64_t base;         // of the first that stays
-    int64_t log_start;
+    int64_t log_start;    // then
+    int64_t was_start;
     int64_t *bases;       // of those that go
     bool roll;            // the active segment is expired too
+    int64_t dated;        // a time that can not be meant, -1 none
 };
 
 int64_t time_or_append(int64_t timestamp, int64_t appended) {
@@ -37,7 +41,26 @@ static int64_t lowest_hold(const struct partition *p) {
     int64_t lowest = INT64_MAX;
     for (const struct hold *h = p->holds; h; h = h->next)
         if (h->lowest < lowest) lowest = h->lowest;
-    return lowest;
+    return lowest < p->log_start ? p->log_start : lowest;
+}
+
+// The oldest segment and the newest two are looked at: each is among them once.
+static int64_t absurd_time(const struct partition *p, int64_t now) {
+    for (size_t i = 0; i < 3; i++) {
+        size_t at = i < 2 ? p->seg_count - 1 - i : 0;
+        const struct segment *g = at < p->seg_count ? p->segs[at] : NULL;
+        if (g && g->size && g->max_ts >= 0 && segment_dated(g, now) != g->max_ts) return g->max_ts;
+    }
+    return -1;
+}
+
+static void tell_absurd(struct store *s, struct topic *t, int64_t ms) {
+    struct buf date = {0};
+    if (ms < 0 || t->told_times) return;
+    t->told_times = true;
+    time_print(&date, ms > INT64_MAX / 1000 ? INT64_MAX : ms * 1000);
+    store_event(s, STORE_EVENT_WARN, "topic %s: there are records dated %s; retention.ms counts from when they were written", t->name, buf_cstr(&date));
+    buf_done(&date);
 }
 
 // How many of the oldest segments go. With the lock.
@@ -63,6 +86,7 @@ static void plan_oldest(struct plan *x, size_t count) {
     const struct partition *p = x->p;
     x->count = count;
     x->base = p->segs[count]->base;
+    x->was_start = p->log_start;
     x->log_start = p->log_start > x->base ? p->log_start : x->base;
     x->bases = xcalloc(count + 1, sizeof(*x->bases));
     for (size_t i = 0; i < count; i++) x->bases[i] = p->segs[i]->base;
@@ -73,8 +97,10 @@ static void make_plan(struct plan *x, int64_t now) {
     const struct settings *st = topic_settings(p->topic);
     LOCK_SCOPE(&p->lock);
     const struct segment *active = partition_active(p);
+    bool by_time = st->policy_delete && st->retention_ms >= 0;
     plan_oldest(x, count_going(p, st, now));
-    x->roll = st->policy_delete && st->retention_ms >= 0 && active->size && x->count + 1 == p->seg_count && age_of(active, now) > st->retention_ms &&
+    x->dated = by_time ? absurd_time(p, now) : -1;
+    x->roll = by_time && active->size && x->count + 1 == p->seg_count && age_of(active, now) > st->retention_ms &&
               p->hw <= lowest_hold(p) && p->lso == p->hw;
 }
 
@@ -97,7 +123,8 @@ static int frame_drop(struct store *s, void *arg, struct err *err) {
 struct loss { char *holder; int64_t first; };
 
 // Holders whose next record went.
-static void tell_lost(struct store *s, struct partition *p, int64_t base) {
+static void tell_lost(struct store *s, const struct plan *x) {
+    struct partition *p = x->p;
     pthread_mutex_lock(&s->state);
     struct lost_fn lost = s->lost;
     pthread_mutex_unlock(&s->state);
@@ -105,13 +132,14 @@ static void tell_lost(struct store *s, struct partition *p, int64_t base) {
     size_t n = 0, cap = 0;
     pthread_mutex_lock(&p->lock);
     for (struct hold *h = p->holds; h; h = h->next) {
-        if (h->lowest >= base) continue;
-        VEC_PUSH(items, n, cap, ((struct loss){xstrdup(h->holder), h->lowest}));
-        h->lowest = base;
+        int64_t first = h->lowest < x->was_start ? x->was_start : h->lowest;
+        if (first >= x->base) continue;
+        VEC_PUSH(items, n, cap, ((struct loss){xstrdup(h->holder), first}));
+        h->lowest = x->base;
     }
     pthread_mutex_unlock(&p->lock);
     for (size_t i = 0; i < n; i++) {
-        if (lost.fn) lost.fn(lost.arg, p, items[i].holder, items[i].first, base - 1);
+        if (lost.fn) lost.fn(lost.arg, p, items[i].holder, items[i].first, x->base - 1);
         free(items[i].holder);
     }
     free(items);
@@ -129,7 +157,7 @@ static int drop(struct store *s, struct plan *x, struct err *err) {
     if (MUTANT("unlink-before-log-start") && unlink_going(s, x, err)) return -1;
     // Past what goes there must be a checkpoint, or replay would look for it.
     if (checkpointer_run(s, err) || store_call(s, frame_drop, x, true, err)) return -1;
-    tell_lost(s, x->p, x->base);
+    tell_lost(s, x);
     return unlink_going(s, x, err);
 }
 
@@ -137,6 +165,7 @@ int retain_partition(struct store *s, struct partition *p, struct err *err) {
     struct plan x = {.p = p};
     int failed = 0;
     make_plan(&x, clock_wall_ms(s->clock));
+    tell_absurd(s, p->topic, x.dated);
     if (x.roll) {
         free(x.bases);
         x.bases = NULL;

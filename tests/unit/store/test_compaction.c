@@ -547,7 +547,7 @@ TEST(records_without_keys_are_refused_and_go_when_there_are_some_already) {
         assert_ok(batch_end(&b, &err), err);
         assert_int_equal(put_batch(s, &out, false, &err), -1);
         assert_int_equal(err.code, ERR_INVALID);
-        assert_has(err.msg, "topic t: record 77 of the batch has no key, and cleanup.policy is compact");
+        assert_has(err.msg, "topic t: record 77 of the batch: no key, and cleanup.policy is compact");
         set(s, "cleanup.policy", "delete");
         assert_int_equal(put_batch(s, &out, false, &err), 0);
         set(s, "cleanup.policy", "compact,delete");

@@ -73,35 +73,6 @@ TEST(the_oldest_segments_go_when_there_are_more_bytes_than_retention_bytes) {
     fs_close(fs);
 }
 
-TEST(a_record_dated_1970_or_2099_neither_vanishes_nor_stays_for_ever) {
-    struct fs *fs = fs_mem_new();
-    struct store *s = open_at_record_time(fs);
-    struct err err;
-    static const int64_t dates[] = {0, 4070908800000};
-    fixture_topic(s, "t", 1, "retention.ms", "7200000");
-    struct topic *t = topic_get(s, "t");
-    for (int i = 0; i < 2; i++) {
-        struct batch_builder b;
-        struct buf out = {0};
-        batch_begin(&b, &out, CODEC_NONE);
-        batch_add(&b, dates[i], (struct str){NULL, 0}, STR("x"), NULL, 0);
-        assert_ok(batch_end(&b, &err), err);
-        struct commit *c = commit_new(s);
-        assert_ok(commit_append(c, topic_partition(t, 0), &out, true, &err), err);
-        assert_ok(store_commit_wait(s, c, NULL, &err), err);
-        clean(s);
-        assert_int_equal(fixture_offsets(s, "t", 0).log_start, i);
-        for (int round = 0; round < 2; round++) { // its segment ends in the first, and counts from there
-            clock_manual_advance(&manual, 3 * HOUR);
-            clean(s);
-        }
-        assert_int_equal(fixture_offsets(s, "t", 0).log_start, i + 1);
-    }
-    topic_unref(t);
-    fixture_close(s);
-    fs_close(fs);
-}
-
 struct lost { char holder[32]; int64_t first, last; int calls; };
 static void note_lost(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last) {
     struct lost *l = arg;
@@ -140,6 +111,32 @@ TEST(time_waits_for_who_still_has_to_read_and_bytes_do_not_and_say_what_was_lost
     partition_hold(p, "sink-a", INT64_MAX);
     clean(s);
     assert_int_equal(fixture_offsets(s, "t", 0).log_start, 20);
+    topic_unref(t);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(what_is_deleted_by_hand_goes_whoever_waits_for_it_and_nobody_has_lost_it) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = open_at_record_time(fs);
+    struct err err;
+    struct lost lost = {0};
+    store_on_lost(s, note_lost, &lost);
+    fixture_topic(s, "t", 1, "segment.bytes", "300");
+    fixture_fill(s, "t", 0, 20, 10);
+    struct topic *t = topic_get(s, "t");
+    struct partition *p = topic_partition(t, 0);
+    partition_hold(p, "sink", 2);
+    assert_ok(partition_delete_before(p, 15, &err), err);
+    clean(s);
+    assert_false(is_there(fs, "t-0/00000000000000000000.log"));
+    assert_int_equal(lost.calls, 0);
+    struct topic_setting bytes = {"retention.bytes", "0"};
+    assert_ok(store_topic_alter(s, "t", 0, &bytes, 1, &err), err);
+    clean(s);
+    assert_int_equal(lost.calls, 1);
+    assert_int_equal(lost.first, 15); // not 2: that was deleted, not lost
+    assert_int_equal(lost.last, fixture_offsets(s, "t", 0).log_start - 1);
     topic_unref(t);
     fixture_close(s);
     fs_close(fs);
