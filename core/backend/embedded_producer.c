@@ -259,6 +259,7 @@ static struct piece *piece_for(struct embedded_producer *p, struct target *t, co
     if (o->codec != CODEC_NONE) fresh->bytes = spare_take(p);
     reserve_piece(fresh, t, record);
     batch_begin(&fresh->builder, &fresh->bytes, o->codec);
+    fresh->builder.level = topic_level(o->topic, o->codec);
     if (last) last->next = fresh;
     else t->first = fresh;
     t->last = fresh;

@@ -12,6 +12,7 @@
 
 static const char *const policies[] = {"delete", "compact", "compact,delete", "delete,compact", NULL};
 static const char *const codecs[] = {"producer", "uncompressed", "none", "gzip", "snappy", "lz4", "zstd", NULL};
+static const char *const gzip_levels[] = {"-1", "1", "2", "3", "4", "5", "6", "7", "8", "9", NULL};
 static const char *const stamps[] = {"CreateTime", "LogAppendTime", NULL};
 
 const struct cn_option topic_rows[] = {
@@ -23,6 +24,9 @@ const struct cn_option topic_rows[] = {
     ROW("segment.ms", CN_OPT_MS, NULL, 1, INT64_MAX, "The age at which a segment file is closed."),
     ROW("max.message.bytes", CN_OPT_SIZE, NULL, 1024, INT32_MAX, "The largest batch."),
     CHOICE("compression.type", NULL, codecs, "How batches are compressed."),
+    CHOICE("compression.gzip.level", NULL, gzip_levels, "How hard gzip tries; -1 is its default."),
+    ROW("compression.lz4.level", CN_OPT_INT, NULL, 1, 17, "How hard lz4 tries; 9, the default, is its fast mode."),
+    ROW("compression.zstd.level", CN_OPT_INT, NULL, -131072, 22, "How hard zstd tries; 3 is its default."),
     CHOICE("message.timestamp.type", NULL, stamps, "Whose timestamp a record has: its producer's or the log's."),
     ROW("delete.retention.ms", CN_OPT_MS, NULL, 0, INT64_MAX, "How long compaction keeps tombstones."),
     ROW("min.compaction.lag.ms", CN_OPT_MS, NULL, 0, INT64_MAX, "How long a record is safe from compaction."),

@@ -133,13 +133,13 @@ static int read_whole(const void *p, size_t n, struct batch_header *ret, struct 
     return err_set(err, ERR_CORRUPT, "not one whole record batch");
 }
 
-int batch_recode(struct buf *bytes, enum codec codec, size_t max_bytes, struct err *err) {
+int batch_recode(struct buf *bytes, enum codec codec, int level, size_t max_bytes, struct err *err) {
     struct buf plain = {0}, small = {0}, out = {0};
     struct batch_header h;
     struct str records;
     if (read_whole(bytes->p, bytes->n, &h, err) != 0) return -1;
     int rc = expand(&h, body_of(bytes->p, bytes->n), &plain, max_bytes, &records, err);
-    if (rc == 0 && codec != CODEC_NONE) rc = compress_records(&codec, 0, records, &small, err);
+    if (rc == 0 && codec != CODEC_NONE) rc = compress_records(&codec, level, records, &small, err);
     if (rc == 0) {
         put_recoded(&out, bytes->p, codec, codec == CODEC_NONE ? records : buf_str(&small));
         buf_done(bytes);

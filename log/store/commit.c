@@ -86,7 +86,7 @@ static int check_records(const struct partition *p, const struct settings *st, c
 static int recode(const struct partition *p, const struct settings *st, struct buf *bytes, struct batch_header *h, struct err *err) {
     int codec = h->attributes & BATCH_CODEC_MASK;
     if (st->codec < 0 || codec == st->codec || (codec == CODEC_NONE && !codec_worth(bytes->n))) return 0;
-    if (batch_recode(bytes, (enum codec)st->codec, EXPANDED_MOST, err) != 0) return err_wrap(err, "topic %s", p->topic->name);
+    if (batch_recode(bytes, (enum codec)st->codec, (int)st->level[st->codec], EXPANDED_MOST, err) != 0) return err_wrap(err, "topic %s", p->topic->name);
     batch_read_header(bytes->p, bytes->n, h);
     return (int64_t)bytes->n > st->max_message_bytes ? too_large(p, bytes->n, st->max_message_bytes, err) : 0;
 }

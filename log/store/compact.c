@@ -327,6 +327,7 @@ static int compact(struct compaction *x, struct err *err) {
         .live = x->live,
         .keys_bytes = x->s->o.dedupe_bytes,
         .index_interval = (uint32_t)x->st->index_interval_bytes,
+        .levels = x->st->level,
         .spare_bytes = spare_bytes(x),
     };
     x->rewrite = rewrite_begin(&o, err);

@@ -104,10 +104,18 @@ static int zstd_decompress(const void *p, size_t n, struct sink *s, struct err *
 
 // ── lz4 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+enum { LZ4_KAFKA_DEFAULT = 9, LZ4_HC_LEAST = 3 };
+
+// Kafka's default level means the fast compressor, and every other one the slow one, which knows 3 to 12.
+static int lz4_level(int level) {
+    if (!level || level == LZ4_KAFKA_DEFAULT) return 0;
+    return level < LZ4_HC_LEAST ? LZ4_HC_LEAST : level;
+}
+
 static int lz4_compress(int level, const void *p, size_t n, struct buf *out, struct err *err) {
     const LZ4F_preferences_t prefs = {
         .frameInfo = {.blockSizeID = LZ4F_max64KB, .blockMode = LZ4F_blockIndependent},
-        .compressionLevel = level,
+        .compressionLevel = lz4_level(level),
     };
     if (!buf_reserve(out, LZ4F_compressFrameBound(n, &prefs))) return err_set(err, ERR_TOO_LARGE, "lz4: no room for %zu bytes", n);
     size_t got = LZ4F_compressFrame(out->p + out->n, out->cap - out->n, p, n, &prefs);

@@ -19,7 +19,8 @@ static inline size_t compress_bound_of(size_t n) {
     return n > COMPRESS_ALWAYS / COMPRESS_RATIO ? n * COMPRESS_RATIO : COMPRESS_ALWAYS;
 }
 
-// Appends the compressed form of p[0..n) to out. level 0 is the codec's default. ERR_UNSUPPORTED names a codec that is not built in.
+// Appends the compressed form of p[0..n) to out. Levels are Kafka's: gzip 1 to 9, lz4 1 to 17 (9 is the fast mode), zstd up to 22 and below 0;
+// 0 is the codec's default, and snappy has none. ERR_UNSUPPORTED names a codec that is not built in.
 int compress_block(enum codec codec, int level, const void *p, size_t n, struct buf *out, struct err *err) MUST_USE;
 // Appends the expanded form of p[0..n), which must be exactly one whole stream of the codec (gzip, lz4, zstd: frames may follow each
 // other). ERR_TOO_LARGE past max_bytes or past compress_bound_of(n); ERR_CORRUPT when the stream is damaged or cut.

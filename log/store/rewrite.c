@@ -234,10 +234,10 @@ static void put_header(struct buf *out, const uint8_t *old, const struct batch_h
 }
 
 // The records of `plain` become the body, compressed as the batch was, if that is smaller.
-static int put_body(struct buf *out, struct batch_header *h, const struct buf *plain, struct err *err) {
+static int put_body(const struct rewrite *r, struct buf *out, struct batch_header *h, const struct buf *plain, struct err *err) {
     enum codec codec = (enum codec)(h->attributes & BATCH_CODEC_MASK);
     if (codec != CODEC_NONE) {
-        if (compress_block(codec, 0, plain->p, plain->n, out, err) < 0) return -1;
+        if (compress_block(codec, r->o.levels ? (int)r->o.levels[codec] : 0, plain->p, plain->n, out, err) < 0) return -1;
         size_t n = out->n - BATCH_HEADER;
         if (n < plain->n && plain->n <= compress_bound_of(n)) return 0;
         out->n = BATCH_HEADER;
@@ -269,7 +269,7 @@ static int rebuild(struct rewrite *r, const uint8_t *old, struct batch_header h,
     if (!(h.attributes & BATCH_APPEND_TIME) && h.count) h.max_timestamp = max;
     buf_clear(&r->batch);
     buf_fill(&r->batch, 0, BATCH_HEADER);
-    if (!failed) failed = put_body(&r->batch, &h, &plain, err);
+    if (!failed) failed = put_body(r, &r->batch, &h, &plain, err);
     if (!failed && (plain.bad || body.bad || r->batch.bad)) failed = err_set(err, ERR_TOO_LARGE, "batch of %zu bytes", plain.n);
     if (!failed) put_header(&r->batch, old, &h);
     buf_done(&plain);

@@ -28,6 +28,7 @@ struct rewrite_options {
     size_t keys_bytes;                  // memory for the keys, 0 = 32 MiB (a million keys)
     size_t max_batch;                   // bytes a batch may expand to, 0 = 256 MiB
     uint32_t index_interval;            // 0 = the default
+    const int64_t *levels;              // of the codecs, for batches that are compressed anew; NULL: their defaults; borrowed
     uint64_t spare_bytes;               // of the disk, to be left free: NOSPACE instead
 };
 struct rewrite_input {

@@ -15,6 +15,7 @@ struct row {
     enum kind kind;
     const char *def;
     int64_t min, max;    // LONG
+    bool or_minus_one;   // may be, too
     const char *choices; // LIST, CHOICE: separated by blanks
     int offset;          // of the parsed value in struct settings; -1: kept as text only
     const char *doc;
@@ -25,6 +26,11 @@ struct row {
 static const struct row rows[] = {
     {"cleanup.policy", LIST, "delete", .choices = "delete compact", .offset = -1,
      .doc = "what happens to old records: delete by time and size, compact to the latest of each key, or both"},
+    {"compression.gzip.level", LONG, "-1", 1, 9, .or_minus_one = true, .offset = TO(level[CODEC_GZIP]),
+     .doc = "where batches are compressed here with gzip: from fastest to smallest, -1 for its own default"},
+    {"compression.lz4.level", LONG, "9", 1, 17, .offset = TO(level[CODEC_LZ4]),
+     .doc = "the same for lz4; 9, the default, is its fast mode, every other level its slow one"},
+    {"compression.zstd.level", LONG, "3", -131072, 22, .offset = TO(level[CODEC_ZSTD]), .doc = "the same for zstd"},
     {"compression.type", CHOICE, "producer", .choices = "producer uncompressed gzip snappy lz4 zstd", .offset = -1,
      .doc = "codec of stored batches; producer keeps what arrives"},
     {"delete.retention.ms", LONG, "86400000", 0, ANY_LONG, .offset = TO(delete_retention_ms), .doc = "how long tombstones of compacted topics stay"},
@@ -106,7 +112,8 @@ static int bad_value(const struct row *r, const char *value, struct err *err) {
     switch (r->kind) {
     case LONG:
         if (r->max == ANY_LONG) return err_set(err, ERR_INVALID, "%s: %s is not a number of at least %lld", r->name, value, (long long)r->min);
-        return err_set(err, ERR_INVALID, "%s: %s is not a number from %lld to %lld", r->name, value, (long long)r->min, (long long)r->max);
+        return err_set(err, ERR_INVALID, "%s: %s is not a number from %lld to %lld%s", r->name, value, (long long)r->min, (long long)r->max,
+                       r->or_minus_one ? ", or -1" : "");
     case RATIO: return err_set(err, ERR_INVALID, "%s: %s is not a number from 0 to 1", r->name, value);
     case BOOLEAN: return err_set(err, ERR_INVALID, "%s: %s is not true or false", r->name, value);
     default: return err_set(err, ERR_INVALID, "%s: %s is not one of: %s", r->name, value, r->choices);
@@ -121,7 +128,8 @@ static int parse_value(struct settings *s, const struct row *r, const char *valu
     double ratio;
     switch (r->kind) {
     case LONG:
-        if (!str_to_i64(text, &number) || number < r->min || number > r->max) return bad_value(r, value, err);
+        if (!str_to_i64(text, &number)) return bad_value(r, value, err);
+        if ((number < r->min || number > r->max) && !(r->or_minus_one && number == -1)) return bad_value(r, value, err);
         if (to) memcpy(to, &number, sizeof(number));
         return 0;
     case RATIO:

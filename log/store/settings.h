@@ -9,14 +9,16 @@
 #include "base/buf.h"
 #include "base/cur.h"
 #include "base/err.h"
+#include "store/batch.h"
 #include "store/store.h"
 
-enum { SETTING_COUNT = 24 };
+enum { SETTING_COUNT = 27 };
 
 struct settings {
     // The values the store works with.
     bool policy_delete, policy_compact, append_time;
     int codec;                                   // enum codec of stored batches; -1: what arrives
+    int64_t level[CODEC_ZSTD + 1];               // by codec, as Kafka counts them; 0 where there is none
     int64_t retention_ms, retention_bytes;       // -1 none
     int64_t segment_bytes, segment_ms, index_interval_bytes, segment_index_bytes;
     int64_t max_message_bytes, delete_retention_ms, min_compaction_lag_ms, max_compaction_lag_ms, file_delete_delay_ms;

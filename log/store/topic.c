@@ -94,6 +94,7 @@ void topic_add_partition(struct topic *t, struct partition *p) {
 
 const char *topic_name(const struct topic *t) { return t->name; }
 struct uuid topic_id(const struct topic *t) { return t->uuid; }
+int topic_level(const struct topic *t, int codec) { return codec >= 0 && codec <= CODEC_ZSTD ? (int)topic_settings(t)->level[codec] : 0; }
 bool topic_compacted(const struct topic *t) { return topic_settings(t)->policy_compact; }
 bool topic_internal(const struct topic *t) { return !strncmp(t->name, "__", 2); }
 int32_t topic_partitions(const struct topic *t) { return atomic_load_explicit(&((struct topic *)(uintptr_t)t)->count, memory_order_acquire); }

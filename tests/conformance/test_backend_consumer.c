@@ -261,6 +261,21 @@ CASE(a_compressed_topic_is_read_in_parts_too) {
     b->ops->consumer_close(c);
 }
 
+static uint64_t bytes_at_level(struct backend *b, const char *topic, const char *level) {
+    struct topic_setting s[] = {{"compression.type", "zstd"}, {"compression.zstd.level", level}};
+    struct partition_info info;
+    struct err err;
+    assert_ok(b->ops->topic_ensure(b, &(struct topic_spec){topic, 1, s, 2}, &err), err);
+    fill(b, topic, 0, 3000);
+    assert_ok(b->ops->partition(b, topic, 0, &info, &err), err);
+    return info.bytes;
+}
+
+CASE(a_topics_level_says_how_hard_its_batches_are_compressed) {
+    if (engine == &engine_memory) return; // compresses nothing
+    assert_true(bytes_at_level(b, "fast", "-100") > bytes_at_level(b, "hard", "19"));
+}
+
 CASE(one_busy_partition_does_not_starve_another) {
     struct err err;
     make_topic(b, "t", 2);

@@ -198,8 +198,8 @@ TEST(a_batch_written_anew_with_another_codec_keeps_all_but_its_bytes) {
             build_many(&b, (enum codec)from, 500);
             batch_patch(b.p, 77, 3);
             batch_read_header(b.p, b.n, &was);
-            if (from != CODEC_NONE) assert_fails(batch_recode(&b, (enum codec)to, 100, &err), err, ERR_TOO_LARGE);
-            assert_ok(batch_recode(&b, (enum codec)to, 1 << 24, &err), err);
+            if (from != CODEC_NONE) assert_fails(batch_recode(&b, (enum codec)to, 0, 100, &err), err, ERR_TOO_LARGE);
+            assert_ok(batch_recode(&b, (enum codec)to, 0, 1 << 24, &err), err);
             assert_ok(batch_check(b.p, b.n, false, &is, &err), err);
             assert_int_equal(is.attributes, (was.attributes & ~BATCH_CODEC_MASK) | to);
             was.attributes = is.attributes, was.length = is.length, was.crc = is.crc;

@@ -38,6 +38,44 @@ TEST(every_size_comes_back_as_it_was) {
     }
 }
 
+TEST(a_higher_level_is_smaller_and_every_level_comes_back) {
+    static const struct { enum codec codec; int levels[8]; } rows[] = {
+        {CODEC_GZIP, {1, 6, 9}}, {CODEC_LZ4, {9, 1, 12}}, {CODEC_ZSTD, {-50, 1, 3, 19}}}; // smaller and smaller
+    struct buf plain = {0};
+    fill(&plain, 200000);
+    for (size_t c = 0; c < countof(rows); c++) {
+        size_t before = plain.n;
+        for (size_t i = 0; rows[c].levels[i]; i++) {
+            struct buf small = {0}, again = {0};
+            struct err err;
+            assert_ok(compress_block(rows[c].codec, rows[c].levels[i], plain.p, plain.n, &small, &err), err);
+            assert_true(small.n < before);
+            before = small.n;
+            assert_ok(decompress_block(rows[c].codec, small.p, small.n, &again, plain.n, &err), err);
+            assert_true(str_eq(buf_str(&plain), buf_str(&again)));
+            buf_done(&small);
+            buf_done(&again);
+        }
+    }
+    buf_done(&plain);
+}
+
+TEST(a_topics_default_levels_are_the_codecs_own) {
+    static const struct { enum codec codec; int level; } rows[] = {{CODEC_GZIP, -1}, {CODEC_LZ4, 9}, {CODEC_ZSTD, 3}};
+    struct buf plain = {0};
+    fill(&plain, 20000);
+    for (size_t c = 0; c < countof(rows); c++) {
+        struct buf named = {0}, own = {0};
+        struct err err;
+        assert_ok(compress_block(rows[c].codec, rows[c].level, plain.p, plain.n, &named, &err), err);
+        compress(rows[c].codec, &plain, &own);
+        assert_true(str_eq(buf_str(&named), buf_str(&own)));
+        buf_done(&named);
+        buf_done(&own);
+    }
+    buf_done(&plain);
+}
+
 TEST(frames_may_follow_each_other) {
     for (size_t c = 0; c < countof(built_in); c++) {
         struct buf plain = {0}, small = {0}, again = {0};

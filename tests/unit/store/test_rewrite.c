@@ -531,6 +531,31 @@ TEST(a_tombstone_above_what_was_scanned_stays_whatever_the_time) {
     fs_close(fs);
 }
 
+TEST(what_is_compressed_anew_is_compressed_as_hard_as_it_is_told) {
+    static const int64_t fast[CODEC_ZSTD + 1] = {[CODEC_ZSTD] = -100}, hard[CODEC_ZSTD + 1] = {[CODEC_ZSTD] = 19};
+    struct fs *fs = fs_mem_new();
+    struct buf b = {0};
+    struct batch_builder w;
+    struct err err;
+    batch_begin(&w, &b, CODEC_ZSTD);
+    uint64_t seed = 1;
+    for (int i = 0; i < 2000; i++) { // every key twice
+        char key[16], value[64];
+        snprintf(key, sizeof(key), "key%d", i % 1000);
+        snprintf(value, sizeof(value), "line %d of some text", (int)(test_random(&seed) % 1000));
+        batch_add(&w, 0, str_of(key), str_of(value), NULL, 0);
+    }
+    assert_ok(batch_end(&w, &err), err);
+    uint64_t sizes[] = {
+        rewrite_one(fs, &b, (struct rewrite_options){.end = 2000, .levels = fast}).size,
+        rewrite_one(fs, &b, (struct rewrite_options){.end = 2000}).size,
+        rewrite_one(fs, &b, (struct rewrite_options){.end = 2000, .levels = hard}).size,
+    };
+    assert_true(sizes[0] > sizes[1] && sizes[1] > sizes[2]);
+    buf_done(&b);
+    fs_close(fs);
+}
+
 TEST(a_damaged_segment_is_not_rewritten) {
     static struct log l;
     struct err err;

@@ -67,6 +67,70 @@ TEST(wrong_names_counts_and_settings_are_refused_by_name) {
     fs_close(fs);
 }
 
+TEST(a_compression_level_out_of_its_range_is_refused_by_name) {
+    static const struct { const char *name, *wrong[3], *right[3], *message; } rows[] = {
+        {"compression.gzip.level", {"0", "10", "-2"}, {"-1", "1", "9"}, "is not a number from 1 to 9, or -1"},
+        {"compression.lz4.level", {"0", "18", "-1"}, {"1", "9", "17"}, "is not a number from 1 to 17"},
+        {"compression.zstd.level", {"23", "-131073", "high"}, {"22", "-131072", "0"}, "is not a number from -131072 to 22"},
+    };
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct err err;
+    fixture_topic(s, "t", 1, NULL, NULL);
+    for (size_t i = 0; i < countof(rows); i++) {
+        for (int k = 0; k < 3; k++) {
+            struct topic_setting wrong = {rows[i].name, rows[i].wrong[k]}, right = {rows[i].name, rows[i].right[k]};
+            assert_fails(store_topic_alter(s, "t", 0, &wrong, 1, &err), err, ERR_INVALID);
+            assert_has(err.msg, rows[i].name);
+            assert_has(err.msg, rows[i].message);
+            assert_ok(store_topic_alter(s, "t", 0, &right, 1, &err), err);
+        }
+    }
+    struct topic *t = topic_get(s, "t");
+    assert_int_equal(topic_level(t, CODEC_GZIP), 9);
+    assert_int_equal(topic_level(t, CODEC_LZ4), 17);
+    assert_int_equal(topic_level(t, CODEC_SNAPPY), 0);
+    topic_unref(t);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+// Bytes that one batch takes in a topic of its own.
+static uint64_t stored(struct store *s, const char *codec, const char *level_name, const char *level) {
+    struct topic_setting settings[] = {{"compression.type", codec}, {level_name, level}};
+    struct batch_builder b;
+    struct buf out = {0};
+    struct err err;
+    char text[64];
+    assert_ok(store_topic_create(s, "level", 1, settings, level ? 2 : 1, &err), err);
+    struct topic *t = topic_get(s, "level");
+    batch_begin(&b, &out, CODEC_NONE);
+    uint64_t seed = 1;
+    for (int i = 0; i < 3000; i++) {
+        snprintf(text, sizeof(text), "line %d of some text", (int)(test_random(&seed) % 1000));
+        batch_add(&b, 1700000000000, (struct str){NULL, 0}, str_of(text), NULL, 0);
+    }
+    assert_ok(batch_end(&b, &err), err);
+    struct commit *c = commit_new(s);
+    assert_ok(commit_append(c, topic_partition(t, 0), &out, false, &err), err);
+    assert_ok(store_commit_wait(s, c, NULL, &err), err);
+    topic_unref(t);
+    uint64_t n = fixture_offsets(s, "level", 0).bytes;
+    assert_ok(store_topic_delete(s, "level", &err), err);
+    return n;
+}
+
+TEST(batches_are_compressed_as_hard_as_the_topic_says) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    assert_true(stored(s, "gzip", "compression.gzip.level", "1") > stored(s, "gzip", "compression.gzip.level", "9"));
+    assert_true(stored(s, "lz4", NULL, NULL) > stored(s, "lz4", "compression.lz4.level", "12"));
+    assert_true(stored(s, "zstd", NULL, NULL) > stored(s, "zstd", "compression.zstd.level", "19"));
+    assert_int_equal(stored(s, "zstd", NULL, NULL), stored(s, "zstd", "compression.gzip.level", "9")); // another codec's
+    fixture_close(s);
+    fs_close(fs);
+}
+
 TEST(a_deleted_topic_is_gone_for_good_and_its_name_can_be_used_again) {
     struct fs *fs = fs_mem_new();
     struct store *s = fixture_open(fs);

@@ -44,9 +44,9 @@ int batch_read_header(const void *p, size_t n, struct batch_header *ret);
 int batch_check(const void *p, size_t n, bool skip_crc, struct batch_header *ret, struct err *err) MUST_USE;
 // Overwrites what lies outside the CRC.
 void batch_patch(void *p, int64_t base_offset, int32_t leader_epoch);
-// Writes a checked batch of records anew with another codec; all else stays. What compression does not make smaller is left plain. The
+// Writes a checked batch of records anew with another codec, at a level of it (0: its default); all else stays. What compression does not make smaller is left plain. The
 // uncompressed records may have max_bytes: ERR_TOO_LARGE past them, ERR_CORRUPT when they can not be expanded; *bytes is unchanged then.
-int batch_recode(struct buf *bytes, enum codec codec, size_t max_bytes, struct err *err) MUST_USE;
+int batch_recode(struct buf *bytes, enum codec codec, int level, size_t max_bytes, struct err *err) MUST_USE;
 // Sets the append-time bit and max timestamp and recomputes the CRC.
 void batch_set_append_time(void *p, size_t n, int64_t ms);
 
@@ -69,7 +69,7 @@ struct batch_builder {
     struct buf *out;             // the batch starts at out->n at init
     size_t start;
     enum codec codec;
-    int level;                   // of the codec, 0 = its default
+    int level;                   // of the codec, as compression.*.level; 0 = its default
     int16_t attributes;
     int64_t producer_id; int16_t producer_epoch; int32_t base_sequence;
     int64_t base_timestamp, max_timestamp;

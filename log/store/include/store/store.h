@@ -114,6 +114,8 @@ bool topic_internal(const struct topic *t); // name starts with "__"
 bool topic_compacted(const struct topic *t); // by cleanup.policy: compaction drops records without a key
 // Effective value of a setting as text, and whether it was set on the topic (else default); NULL for an unknown name.
 const char *topic_setting_get(const struct topic *t, const char *name, bool *ret_set);
+// What the topic's compression.<codec>.level says, 0 for a codec (enum codec) without levels.
+int topic_level(const struct topic *t, int codec);
 // Every known setting: name, default, doc.
 struct topic_setting_row { const char *name, *type, *def, *doc; };
 const struct topic_setting_row *topic_setting_rows(size_t *ret_n);
