@@ -147,6 +147,17 @@ static void show_damage(const struct doc_node *backend) {
     DOC_EACH(p, doc_get(doc_get(backend, "log"), "failed_partitions")) if (!is_listed(unloaded, p)) show_damaged(p);
 }
 
+static void show_losses(const struct doc_node *losses) {
+    DOC_EACH(l, losses) {
+        struct buf size = {0};
+        term_bytes(&size, doc_int(l, "unread_bytes", 0));
+        printf("\n%sabout to lose records%s %s: %s-%s, %s unread, about %s, when %s is full\n", term_colour(stdout, YELLOW), term_colour(stdout, PLAIN),
+               doc_text(l, "holder", "?"), doc_text(l, "topic", "?"), doc_text(l, "partition", "?"), buf_cstr(&size), doc_text(l, "at", "?"),
+               doc_text(l, "budget", "?"));
+        buf_done(&size);
+    }
+}
+
 static void show_metric(const struct doc_node *m) {
     printf("  %-40s", m->key.p);
     if (m->text.p) printf(" %s", m->text.p);
@@ -188,6 +199,7 @@ static void show_status(const struct args *a, const struct doc_node *s) {
     show_refused(doc_get(s, "refused"));
     show_orphaned(doc_get(s, "orphaned"));
     show_damage(doc_get(s, "backend"));
+    show_losses(doc_get(doc_get(doc_get(s, "backend"), "log"), "about_to_lose"));
     if (arg_flag(a, "verbose")) show_metrics(connectors);
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "risk.h"
 #include "verify.h"
 
 enum { ROUND_MS = 15000, TOLD_AGAIN_MS = 3600 * 1000 };
@@ -51,6 +52,7 @@ int store_clean(struct store *s, struct err *err) {
     LOCK_SCOPE(&s->cleaner.round);
     store_topics(s, clean_topic, &r);
     if (!r.failed) r.failed = budget_keep(s, &why);
+    risk_look(s);
     if (r.failed && err) *err = why;
     return r.failed;
 }

@@ -31,6 +31,12 @@ struct tail {
 struct hold {
     struct hold *next;
     int64_t lowest;
+    // The cleaner's (risk.c): how much was unread when, how fast that grows in bytes a millisecond, since when `lowest` has not moved, when its
+    // holder was warned.
+    int64_t sampled_ms, moved_ms, told_ms, seen;
+    uint64_t unread;
+    double growth;
+    bool known;
     char holder[];
 };
 struct pending_abort { int64_t base; struct producer_end end; }; // base: of the segment with the marker

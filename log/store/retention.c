@@ -136,6 +136,7 @@ static void tell_lost(struct store *s, const struct plan *x) {
         if (first >= x->base) continue;
         VEC_PUSH(items, n, cap, ((struct loss){xstrdup(h->holder), first}));
         h->lowest = x->base;
+        h->sampled_ms = 0;
     }
     pthread_mutex_unlock(&p->lock);
     for (size_t i = 0; i < n; i++) {

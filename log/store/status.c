@@ -2,7 +2,7 @@
 // The store's state as JSON.
 #include <inttypes.h>
 
-#include "store_int.h"
+#include "risk.h"
 
 static void put_latency(struct json_writer *w, const char *name, const struct histogram *h) {
     json_key(w, str_of(name));
@@ -77,6 +77,8 @@ void store_status_json(struct store *s, struct json_writer *w) {
     json_array(w);
     store_topics(s, sum_topic, &x);
     json_array_end(w);
+    json_key(w, STR("about_to_lose"));
+    risk_json(s, w);
     json_ki(w, "topics", x.topics);
     json_ki(w, "partitions", x.partitions);
     json_ki(w, "segments", x.segments);

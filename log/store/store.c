@@ -12,6 +12,7 @@
 #include "flusher.h"
 #include "meta.h"
 #include "recovery.h"
+#include "risk.h"
 
 #define MIB ((uint64_t)1024 * 1024)
 enum { OPEN_FILES_MOST = 4096, OPEN_FILES_LEAST = 64 };
@@ -96,6 +97,7 @@ static void store_free(struct store *s) {
         topic_unref(s->dirty[i].p->topic);
     }
     free(s->dirty);
+    risk_done(s);
     catalogue_done(&s->catalogue);
     files_done(&s->files);
     journal_close(s->journal);

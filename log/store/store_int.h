@@ -140,6 +140,8 @@ struct store {
     pthread_t firing_thread;
     struct lost_fn lost;
     struct recovery_report report;
+    struct risk *risks;               // what is about to be lost, as of the cleaner's last round
+    size_t risk_count;
     atomic_bool partition_failed;     // somebody stopped a partition: the flusher fires its watches
     atomic_bool is_stopped;           // the same as stopped, to look at without the lock
     struct histogram *commit_us, *sync_us;
