@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "store_int.h"
+#include "recovery.h"
 
 struct segment *segment_new(int64_t base, uint32_t generation) {
     struct segment *g = xcalloc(1, sizeof(*g));
@@ -29,12 +29,20 @@ void segment_path(const struct partition *p, int64_t base, const char *suffix, c
     snprintf(out, SEGMENT_PATH, "%s-%" PRId32 "/%020" PRId64 "%s", p->topic->name, p->index, base, suffix);
 }
 
-static int create_log(struct store *s, const char *path, struct err *err) {
+// A file of an attempt that no frame names: its removal may have been lost with the power, and a start after a clean stop does not look.
+static int empty_log(struct store *s, const struct partition *p, int64_t base, struct fs_file *f, uint64_t size, struct err *err) {
+    quarantine_file(s, p, base, f, 0, size);
+    return s->fs->ops->truncate(f, 0, err);
+}
+
+static int create_log(struct store *s, const struct partition *p, int64_t base, struct err *err) {
+    char path[SEGMENT_PATH];
     struct fs_file *f;
     struct fs_stat st;
+    segment_path(p, base, ".log", path);
     if (s->fs->ops->open(s->fs, path, FS_WRITE | FS_CREATE, &f, err)) return -1;
     int failed = s->fs->ops->fstat(f, &st, err);
-    if (!failed && st.size) failed = err_set(err, ERR_EXISTS, "%s is there already, with %" PRIu64 " bytes", path, st.size);
+    if (!failed && st.size) failed = empty_log(s, p, base, f, st.size, err);
     return s->fs->ops->close(f, failed ? NULL : err) || failed ? -1 : 0;
 }
 
@@ -45,10 +53,9 @@ static struct index_options index_options(struct store *s, const struct partitio
 }
 
 int segment_create_files(struct store *s, struct partition *p, struct segment *g, struct err *err) {
-    char path[SEGMENT_PATH];
-    segment_path(p, g->base, ".log", path);
-    if (create_log(s, path, err)) return -1;
-    struct index_options o = index_options(s, p, g, path);
+    char stem[SEGMENT_PATH];
+    if (create_log(s, p, g->base, err)) return -1;
+    struct index_options o = index_options(s, p, g, stem);
     return index_create(&o, &g->index, err);
 }
 

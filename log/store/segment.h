@@ -41,7 +41,7 @@ struct store;
 struct partition;
 // "<topic>-<n>/<20 digits><suffix>"; suffix "" gives the stem.
 void segment_path(const struct partition *p, int64_t base, const char *suffix, char out[SEGMENT_PATH]);
-// Makes the empty files of a new segment; the caller syncs the folder. ERR_EXISTS when there is one with bytes in it.
+// Makes the empty files of a new segment; the caller syncs the folder. Bytes that are there already are above the durable end: into quarantine.
 int segment_create_files(struct store *s, struct partition *p, struct segment *g, struct err *err) MUST_USE;
 // Removes all files of a segment, the log last; those that are not there are fine.
 int segment_unlink_files(struct store *s, const struct partition *p, int64_t base, struct err *err);

@@ -151,8 +151,8 @@ static void report(const struct recording *r, uint64_t seed, size_t upto, const 
     struct bounds b = r->bounds[upto];
     struct fs_trace tail = {r->trace->events + (upto > 25 ? upto - 25 : 0), upto > 25 ? 25 : upto, 0};
     fs_trace_print(&tail, &trace);
-    print_message("seed %" PRIu64 ", cut before event %zu of %zu, %s, acked %u, begun %u (%s):\n%s\n%s", seed, upto, r->trace->n, variant, b.acked, b.begun,
-                  script_op_text(r->script, b.acked), buf_cstr(why), buf_cstr(&trace));
+    print_message("%s\nseed %" PRIu64 ", cut before event %zu of %zu, %s, acked %u, begun %u (%s):\n%s", buf_cstr(why), seed, upto, r->trace->n, variant, b.acked, b.begun,
+                  script_op_text(r->script, b.acked), buf_cstr(&trace));
     fail();
 }
 
