@@ -140,8 +140,10 @@ static int apply_bury(struct store *s, void *arg, struct err *err) {
 }
 
 // The topic is gone whatever happens here; what can not be removed now goes at the next start.
-static void remove_deleted(struct store *s, const struct topic *t) {
+static void remove_deleted(struct store *s, struct topic *t) {
     struct err err;
+    pthread_rwlock_wrlock(&t->folders); // whoever is in there gets out, and nobody in any more
+    pthread_rwlock_unlock(&t->folders);
     for (int32_t i = 0; i < t->count; i++) {
         char from[SEGMENT_PATH], to[SEGMENT_PATH];
         snprintf(from, sizeof(from), "%s-%" PRId32, t->name, i);

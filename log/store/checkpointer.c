@@ -107,8 +107,10 @@ static int sync_segment(struct store *s, const struct dirty *d, struct err *err)
     if (atomic_load(&d->seg->dropped)) return 0;
     if (!MUTANT("checkpoint-without-segment-sync") && s->fs->ops->fdatasync(d->file->f, err)) return failed_sync(err);
     TEST_POINT("checkpoint-segment-synced");
-    if (d->txn && sync_aborted(s, d->p, d->seg, err)) return -1;
-    return sync_index(d, err);
+    if (!partition_enter(d->p)) return 0;
+    int failed = (d->txn && sync_aborted(s, d->p, d->seg, err)) || sync_index(d, err);
+    partition_leave(d->p);
+    return failed ? -1 : 0;
 }
 
 // Many files are synced by several threads: the file system then commits once for all that wait.

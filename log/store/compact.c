@@ -196,7 +196,10 @@ static int swap_in(struct compaction *x, size_t from, size_t n, const char *stem
                            .generation = first->generation + 1, .size = r->size, .crc = r->crc, .max_ts = r->max_ts};
     int failed = store_call(x->s, frame_swap, &w, true, err);
     segment_unref(&x->s->files, w.next);
-    for (size_t i = from + 1; i < from + n && !failed; i++) failed = segment_unlink_files(x->s, x->p, x->segs[i]->base, err);
+    for (size_t i = from + 1; i < from + n && !failed && partition_enter(x->p); i++) {
+        failed = segment_unlink_files(x->s, x->p, x->segs[i]->base, err);
+        partition_leave(x->p);
+    }
     return failed;
 }
 

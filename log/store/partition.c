@@ -14,6 +14,17 @@ void partition_folder(const struct partition *p, char out[SEGMENT_PATH]) {
     snprintf(out, SEGMENT_PATH, "%s-%" PRId32, p->topic->name, p->index);
 }
 
+bool partition_enter(struct partition *p) {
+    pthread_rwlock_rdlock(&p->topic->folders);
+    pthread_mutex_lock(&p->lock);
+    bool gone = p->gone;
+    pthread_mutex_unlock(&p->lock);
+    if (gone) pthread_rwlock_unlock(&p->topic->folders);
+    return !gone;
+}
+
+void partition_leave(struct partition *p) { pthread_rwlock_unlock(&p->topic->folders); }
+
 void partition_offsets(struct partition *p, struct partition_offsets *ret) {
     LOCK_SCOPE(&p->lock);
     *ret = (struct partition_offsets){

@@ -86,6 +86,7 @@ struct topic {
     _Atomic(struct partition **) partitions;
     struct partition ***retired;                 // earlier arrays, a reader may hold one
     size_t retired_count, retired_cap;
+    pthread_rwlock_t folders;                    // to read: see partition_enter; to write: before its folders lose their names
 };
 
 struct topic *topic_new(struct store *s, uint32_t id, struct uuid uuid, struct str name, struct settings *settings);
@@ -98,6 +99,10 @@ struct partition *partition_new_empty(struct topic *t, uint32_t id, int32_t inde
 void topic_add_partition(struct topic *t, struct partition *p);
 
 void partition_folder(const struct partition *p, char out[SEGMENT_PATH]);
+// Until partition_leave the names in its folder stand for its own files: for those that work on files by name on a thread of their own, for a
+// moment each. False when the topic was deleted: another of its name may be there by now.
+bool partition_enter(struct partition *p);
+void partition_leave(struct partition *p);
 // The list; under the lock once others see the partition. Takes the reference.
 void partition_push_segment(struct partition *p, struct segment *g);
 // Index of the segment that contains `offset` or is the next to, given offset ≥ the first base; the first one below that.

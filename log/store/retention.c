@@ -147,9 +147,11 @@ static void tell_lost(struct store *s, const struct plan *x) {
 }
 
 static int unlink_going(struct store *s, const struct plan *x, struct err *err) {
-    for (size_t i = 0; i < x->count; i++) {
+    for (size_t i = 0; i < x->count && partition_enter(x->p); i++) {
         TEST_POINT("retention-unlink");
-        if (segment_unlink_files(s, x->p, x->bases[i], err)) return -1;
+        int failed = segment_unlink_files(s, x->p, x->bases[i], err);
+        partition_leave(x->p);
+        if (failed) return -1;
     }
     return 0;
 }

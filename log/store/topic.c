@@ -16,6 +16,7 @@ struct topic *topic_new(struct store *s, uint32_t id, struct uuid uuid, struct s
     t->name = str_dup(name);
     atomic_init(&t->refs, 1);
     atomic_init(&t->settings, settings);
+    pthread_rwlock_init(&t->folders, NULL);
     return t;
 }
 
@@ -47,6 +48,7 @@ void topic_unref(struct topic *t) {
     free(t->retired);
     free(partitions);
     settings_free(atomic_load(&t->settings));
+    pthread_rwlock_destroy(&t->folders);
     free(t->name);
     free(t);
 }

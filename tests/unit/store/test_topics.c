@@ -356,3 +356,61 @@ TEST(compression_type_says_how_batches_are_stored_whatever_arrives) {
     fixture_close(s);
     fs_close(fs);
 }
+
+// ── a name that is taken again at once ───────────────────────────────────────────────────────────────────────────────
+
+// Deletes t and makes it anew, with one record, from within what is still at work on the old one.
+static void replace_topic(struct store *s) {
+    struct err err;
+    assert_ok(store_topic_delete(s, "t", &err), err);
+    fixture_topic(s, "t", 1, NULL, NULL);
+    assert_int_equal(fixture_put(s, "t", 0, "new", &err), 0);
+}
+
+static struct store *replacing;
+static void replace_when_lost(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last) { replace_topic(replacing); }
+
+static void expect_new_alone(struct store *s, struct fs *fs) {
+    s = fixture_reopen(s, &fs);
+    assert_string_equal(fixture_log(s, "t", 0, READ_UNCOMMITTED), "0:new");
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(retention_of_a_topic_does_not_remove_the_files_of_the_next_one_of_its_name) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = replacing = fixture_open(fs);
+    struct topic_setting small[] = {{"segment.bytes", "1000"}, {"retention.bytes", "1500"}};
+    struct err err;
+    assert_ok(store_topic_create(s, "t", 1, small, 2, &err), err);
+    fixture_fill(s, "t", 0, 40, 200);
+    struct topic *t = topic_get(s, "t");
+    partition_hold(topic_partition(t, 0), "sink", 0);
+    topic_unref(t);
+    store_on_lost(s, replace_when_lost, NULL);
+    assert_ok(store_clean(s, &err), err);
+    expect_new_alone(s, fs);
+}
+
+static void replace_when_synced(void *arg, enum fs_op op, const char *path) {
+    if (op != FS_OP_SYNC || !strstr(path, "t-0/")) return;
+    fs_fault_on_call(arg, NULL, NULL);
+    replace_topic(replacing);
+}
+
+TEST(a_checkpoint_of_a_topic_does_not_write_into_the_index_of_the_next_one_of_its_name) {
+    struct fs *memory = fs_mem_new(), *fs = fs_fault_new(memory);
+    struct store *s = replacing = fixture_open(fs);
+    struct fs_stat st;
+    struct err err;
+    fixture_topic(s, "t", 1, "index.interval.bytes", "100");
+    fixture_fill(s, "t", 0, 40, 200);
+    fs_fault_on_call(fs, replace_when_synced, fs);
+    assert_ok(store_checkpoint(s, &err), err);
+    assert_ok(fs->ops->stat(fs, "t-0/00000000000000000000.index", &st, &err), err);
+    assert_int_equal(st.size, 0);
+    fixture_close(s);
+    struct fs *left = fs_mem_clone(memory);
+    fs_close(fs);
+    expect_new_alone(NULL, left);
+}
