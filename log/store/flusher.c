@@ -47,12 +47,23 @@ int store_call(struct store *s, int (*fn)(struct store *s, void *arg, struct err
 
 static bool has_room(struct store *s) { return MUTANT("room-not-looked-for") || journal_fits(s->journal, journal_frame_max(s->journal)); }
 
+// Is there room, or nothing left to wait for? Then those that need it are served, or told why not.
+static bool can_serve(struct store *s) {
+    struct err err;
+    return has_room(s) || atomic_load(&s->is_stopped) || checkpointer_failed(s, &err);
+}
+
+static int check_room(struct store *s, struct err *err) {
+    if (has_room(s)) return 0;
+    return checkpointer_failed(s, err) ? -1 : err_set(err, ERR_AGAIN, "the journal is full");
+}
+
 // The first call that may run now, or NULL. With the lock.
 static struct call *next_call(struct store *s) {
     struct flusher *f = &s->flusher;
     for (struct call **at = &f->calls; *at; at = &(*at)->next) {
         struct call *c = *at;
-        if (c->frames && !has_room(s) && !atomic_load(&s->is_stopped)) continue;
+        if (c->frames && !can_serve(s)) continue;
         *at = c->next;
         if (!*at) f->calls_last = at;
         return c;
@@ -76,7 +87,7 @@ static void run_calls(struct store *s) {
 
 int flusher_frame(struct store *s, const struct edit *edits, size_t n, struct err *err) {
     struct buf frame = {0};
-    if (store_check_running(s, err)) return -1;
+    if (store_check_running(s, err) || check_room(s, err)) return -1;
     frame_begin(&frame);
     for (size_t i = 0; i < n; i++) edit_put(&frame, &edits[i]);
     int failed = 0;
@@ -115,8 +126,6 @@ static void stopped(struct store *s, struct commit *all, const struct err *why) 
 }
 
 static void write_group(struct store *s, struct group *g, struct commit *all);
-
-static int check_room(struct store *s, struct err *err) { return has_room(s) ? 0 : err_set(err, ERR_AGAIN, "the journal is full"); }
 
 // Each by itself, so that only the one at fault is refused.
 static void one_by_one(struct store *s, struct group *g, struct commit *all) {
@@ -187,7 +196,7 @@ static int roll_now(struct store *s, void *arg, struct err *err) {
     struct partition *p = arg;
     struct err why;
     int failed = 0;
-    if (store_check_running(s, err)) return -1;
+    if (store_check_running(s, err) || check_room(s, err)) return -1;
     group_begin(&g);
     enum group_result result = p->gone || p->failed ? GROUP_DONE : partition_roll(&g, p, err) ? GROUP_FAILED : group_write(&g, err);
     if (result == GROUP_DONE) {
@@ -250,14 +259,7 @@ static void fire_everything(struct store *s, bool all) {
 // Writes of what is queued what goes into a frame, or says why not. Returns what is left. Without the lock.
 static struct commit *serve(struct store *s, struct group *g, struct commit *all) {
     struct err err;
-    if (store_check_running(s, &err)) return refuse(s, all, &err);
-    if (!has_room(s) && checkpointer_failed(s, &err)) return refuse(s, all, &err);
-    return flush(s, g, all);
-}
-
-static bool can_serve(struct store *s) {
-    struct err err;
-    return has_room(s) || atomic_load(&s->is_stopped) || checkpointer_failed(s, &err);
+    return store_check_running(s, &err) || check_room(s, &err) ? refuse(s, all, &err) : flush(s, g, all);
 }
 
 static void *run(void *arg) {

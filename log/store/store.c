@@ -211,8 +211,8 @@ static int close_clean(struct store *s, struct err *err) {
 int store_close(struct store *s, struct err *err) {
     if (!s) return 0;
     cleaner_stop(s);
+    flusher_stop(s); // what is queued may need a checkpoint to go on
     checkpointer_stop(s);
-    flusher_stop(s);
     int failed = close_clean(s, err);
     store_free(s);
     return failed;

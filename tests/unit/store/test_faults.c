@@ -10,7 +10,7 @@
 
 #include "fixture.h"
 #include "fs_crash.h"
-#include "store_int.h"
+#include "cleaner.h"
 
 // ── an idempotent producer that retries ──────────────────────────────────────────────────────────────────────────────
 
@@ -408,6 +408,28 @@ TEST(a_place_that_can_not_be_read_stops_its_partition_and_one_that_can_be_the_se
 }
 
 // ── a full disk ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// The journal is full and no checkpoint can free it.
+TEST(topics_are_refused_too_while_the_journal_is_full_and_the_disk_too_and_not_waited_for) {
+    struct store *s;
+    struct fs *fs = faulty_store(&s);
+    struct err err;
+    fixture_topic(s, "rolls", 1, NULL, NULL);
+    assert_int_equal(fixture_put(s, "rolls", 0, "x", &err), 0);
+    fs_fault_add(fs, (struct fs_fault_rule){.ops = FS_OP_WRITE, .path = "checkpoint-", .sys = ENOSPC, .forever = true});
+    while (fixture_put(s, "t", 0, "y", &err) >= 0) continue;
+    assert_int_equal(err.code, ERR_NOSPACE);
+    assert_fails(store_topic_create(s, "new", 1, NULL, 0, &err), err, ERR_NOSPACE);
+    struct topic *t = topic_get(s, "rolls");
+    assert_fails(partition_roll_now(s, topic_partition(t, 0), &err), err, ERR_NOSPACE);
+    topic_unref(t);
+    assert_ok(store_health(s, &err), err);
+    fs_fault_clear(fs);
+    assert_ok(store_checkpoint(s, &err), err);
+    assert_ok(store_topic_create(s, "new", 1, NULL, 0, &err), err);
+    fixture_close(s);
+    fs_close(fs);
+}
 
 TEST(a_full_disk_refuses_writes_goes_on_reading_and_recovers_by_itself) {
     struct fs *fs = fs_mem_new();
