@@ -161,15 +161,20 @@ static void note_appends(struct store *s, const struct range *r) {
 
 static void publish_range(struct store *s, const struct range *r, int64_t now_ms) {
     struct partition *p = r->p;
-    note_appends(s, r);
-    pthread_mutex_lock(&p->lock);
     struct segment *seg = r->seg;
+    note_appends(s, r);
+    LOCK_SCOPE(&p->lock);
     if (!seg->size) seg->time = now_ms;
     seg->size = r->position + r->size;
     seg->crc = r->crc;
     seg->max_ts = r->max_ts;
     p->bytes += r->size;
     p->hw = r->end;
+}
+
+// The last stable offset moves when all of the group is in the list: the marker of a transaction may lie in a later segment than the data.
+static void publish_stable(struct store *s, struct partition *p) {
+    pthread_mutex_lock(&p->lock);
     p->lso = partition_stable(p, p->hw);
     bool watched = p->watches != NULL;
     pthread_mutex_unlock(&p->lock);
@@ -188,8 +193,10 @@ void group_publish(struct group *g) {
             budget_add(s, step->range->size);
         }
     }
-    for (struct partition *p = g->touched; p; p = p->tail.next_touched)
+    for (struct partition *p = g->touched; p; p = p->tail.next_touched) {
+        publish_stable(s, p);
         if (p->producers) producers_framed(p->producers);
+    }
     untouch_all(g);
     if (g->step_count) atomic_fetch_add_explicit(&s->groups, 1, memory_order_relaxed);
     g->step_count = 0;

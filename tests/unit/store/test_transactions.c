@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Producers and transactions through the store: duplicates, fencing, isolation, aborts, markers.
 #include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -193,6 +194,67 @@ TEST(transactions_over_several_segments_keep_their_aborts) {
     assert_string_equal(aborted(s, 0), "5@5 5@15 5@25 5@35 ");
     fixture_close(s);
     fs_close(copy);
+}
+
+// A reader that is woken between two segments of one group: in the second one lies the marker.
+struct woken {
+    struct partition *p;
+    sem_t queued, ended;
+    int64_t stable;
+    size_t known;
+};
+
+static void wait_queued(void *arg, const struct err *err, const struct append_result *results, size_t n) { sem_wait(&((struct woken *)arg)->queued); }
+static void note_ended(void *arg, const struct err *err, const struct append_result *results, size_t n) { sem_post(&((struct woken *)arg)->ended); }
+
+static void look(void *arg) {
+    struct woken *w = arg;
+    struct partition_offsets o;
+    struct aborted_txn *all;
+    struct err err;
+    partition_offsets(w->p, &o);
+    assert_ok(partition_aborted(w->p, 0, o.last_stable, &all, &w->known, &err), err);
+    w->stable = o.last_stable;
+    free(all);
+}
+
+static void start(struct store *s, struct partition *p, const char *text, commit_done *done, void *arg) {
+    struct commit *c = commit_new(s);
+    struct buf batch = {0};
+    struct err err;
+    if (text) batch = fixture_text(text);
+    assert_ok(text ? commit_append(c, p, &batch, true, &err) : commit_marker(c, p, 5, 0, false, 0, &err), err);
+    store_commit(s, c, false, done, arg);
+}
+
+TEST(who_is_woken_by_a_group_that_goes_across_two_segments_knows_of_what_was_aborted_in_the_second) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct woken w = {0};
+    struct append_result r;
+    struct err err;
+    fixture_topic(s, "t", 2, "segment.bytes", "210");
+    assert_ok(send(s, 0, 5, 0, 0, true, "gone", &r, &err), err);
+    struct topic *t = topic_get(s, "t");
+    w.p = topic_partition(t, 0);
+    sem_init(&w.queued, 0, 0);
+    sem_init(&w.ended, 0, 0);
+    struct watch watch = {.partition = w.p, .beyond = 1, .fn = look, .arg = &w};
+    partition_watch(&watch);
+    start(s, topic_partition(t, 1), "holds the flusher up", wait_queued, &w);
+    start(s, w.p, "fills the segment", note_ended, &w);
+    start(s, w.p, NULL, note_ended, &w);
+    sem_post(&w.queued);
+    sem_wait(&w.ended);
+    sem_wait(&w.ended);
+    assert_int_equal(fixture_offsets(s, "t", 0).segments, 2);
+    if (w.stable > 0) assert_int_equal(w.known, 1);
+    assert_string_equal(aborted(s, 0), "5@0 ");
+    topic_unref(t);
+    fixture_close(s);
+    sem_destroy(&w.queued);
+    sem_destroy(&w.ended);
+    fs_close(fs);
 }
 
 // The entry is in the page cache, which calls it clean since the sync failed; a restart sees it there, and must not leave it at that.
