@@ -687,7 +687,7 @@ static bool is_skipped(struct view *v, const struct batch_header *h, bool is_abo
 }
 
 static bool same_batch(struct view *v, const uint8_t *p, const struct batch_header *h) {
-    struct buf scratch = {0};
+    static _Thread_local struct buf scratch;
     struct record_iter it;
     struct record r;
     struct err err;
