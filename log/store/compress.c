@@ -104,11 +104,12 @@ static int zstd_decompress(const void *p, size_t n, struct sink *s, struct err *
 
 // ── lz4 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-enum { LZ4_KAFKA_DEFAULT = 9, LZ4_HC_LEAST = 3 };
+enum { LZ4_ACCELERATION = -4, LZ4_KAFKA_DEFAULT = 9, LZ4_HC_LEAST = 3 };
 
-// Kafka's default level means the fast compressor, and every other one the slow one, which knows 3 to 12.
+// Kafka's default level means the fast compressor, and every other one the slow one, which knows 3 to 12. The fast one is told to look at
+// every fourth place only where nothing repeats: 2.3 times as fast on rows with random text, 4 % larger (docs/decisions.md).
 static int lz4_level(int level) {
-    if (!level || level == LZ4_KAFKA_DEFAULT) return 0;
+    if (!level || level == LZ4_KAFKA_DEFAULT) return LZ4_ACCELERATION;
     return level < LZ4_HC_LEAST ? LZ4_HC_LEAST : level;
 }
 
