@@ -105,6 +105,7 @@ static int sync_index(const struct dirty *d, struct err *err) {
 
 static int sync_segment(struct store *s, const struct dirty *d, struct err *err) {
     if (atomic_load(&d->seg->dropped)) return 0;
+    if (d->sealed) s->fs->ops->truncate(d->file->f, d->seg->size, NULL); // gives back what was reserved ahead; it may fail
     if (!MUTANT("checkpoint-without-segment-sync") && s->fs->ops->fdatasync(d->file->f, err)) return failed_sync(err);
     TEST_POINT("checkpoint-segment-synced");
     if (!partition_enter(d->p)) return 0;

@@ -23,7 +23,10 @@ class Skip(Exception):
 
 
 def must(*command):
-    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise Skip(f'{command[0]} is not there')
     if done.returncode:
         raise Skip(f"{' '.join(command)}: {done.stderr.strip()}")
 

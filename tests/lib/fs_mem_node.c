@@ -206,8 +206,8 @@ void mem_resize(struct fs_mem *m, int node, uint64_t size) {
         if (tail && keep <= file->page_count && file->pages[keep - 1]) {
             memset(own_page(file, keep - 1)->bytes + tail, 0, MEM_PAGE - tail);
         }
-        if (file->reserved > size) file->reserved = size;
     }
+    if (file->reserved > size) file->reserved = size; // as ext4 and XFS do, also when the size stays
     file->size = size;
 }
 

@@ -513,6 +513,7 @@ TEST(without_room_it_waits_says_so_once_and_goes_on_by_itself) {
     for (int i = 0; i < 2000; i++) snprintf(key, sizeof(key), "k%d", i), put(s, key, "kept");
     set(s, "segment.bytes", "400");
     put_many(s, 20, "a");
+    assert_ok(store_checkpoint(s, &err), err);
     assert_ok(fs->ops->space(fs, &space, &err), err);
     fs_mem_set_capacity(fs, space.total - space.available + 64 * 1024 + 40000); // the reserve is 64 KiB; the first segment has 150 KB
     leaves_alone(s);

@@ -150,3 +150,23 @@ TEST(a_watch_fires_once_when_the_high_watermark_passes_it) {
     fixture_close(s);
     fs_close(fs);
 }
+
+TEST(a_closed_segment_keeps_no_disk_space_that_it_does_not_use) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct err err;
+    struct fs_stat st;
+    struct fs_space before, after;
+    fixture_topic(s, "t", 1, "segment.bytes", "200000");
+    assert_ok(fs->ops->space(fs, &before, &err), err);
+    fixture_fill(s, "t", 0, 500, 3000);
+    assert_ok(store_checkpoint(s, &err), err);
+    assert_ok(fs->ops->space(fs, &after, &err), err);
+    struct partition_offsets o = fixture_offsets(s, "t", 0);
+    assert_true(o.segments > 7);
+    assert_ok(fs->ops->stat(fs, "t-0/00000000000000000000.log", &st, &err), err);
+    assert_true(st.size > 100000 && st.allocated <= st.size + 4096);
+    assert_true(before.available - after.available < o.bytes + 400000); // the active one may reserve as much again
+    fixture_close(s);
+    fs_close(fs);
+}
