@@ -170,6 +170,7 @@ static void publish_range(struct store *s, const struct range *r, int64_t now_ms
     seg->max_ts = r->max_ts;
     p->bytes += r->size;
     p->hw = r->end;
+    if (MUTANT("stable-before-the-group")) p->lso = partition_stable(p, p->hw);
 }
 
 // The last stable offset moves when all of the group is in the list: the marker of a transaction may lie in a later segment than the data.

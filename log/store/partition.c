@@ -17,7 +17,7 @@ void partition_folder(const struct partition *p, char out[SEGMENT_PATH]) {
 bool partition_enter(struct partition *p) {
     pthread_rwlock_rdlock(&p->topic->folders);
     pthread_mutex_lock(&p->lock);
-    bool gone = p->gone;
+    bool gone = p->gone && !MUTANT("name-taken-again");
     pthread_mutex_unlock(&p->lock);
     if (gone) pthread_rwlock_unlock(&p->topic->folders);
     return !gone;
