@@ -7,7 +7,8 @@
 //
 // The script is cut into windows; each begins on the disk that an undisturbed run left there (closed, killed or cut in turn, so that recovery's
 // calls fail too), so that every call of a long script can be failed without running all that came before it. CONNECTD_OPS sets how long
-// the script is, CONNECTD_SHARE how many of the failures are tried (one in so many), CONNECTD_SEED which.
+// the script is, CONNECTD_SHARE how many of the failures are tried (one in so many), CONNECTD_SEED which; CONNECTD_PART of CONNECTD_PARTS tries
+// those of every so many-th window.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -271,13 +272,14 @@ static void try_window(struct script *x, struct fs *disk, unsigned from, unsigne
 TEST(whatever_fails_in_the_script_is_refused_and_nothing_is_lost_or_twice) {
     unsigned ops = (unsigned)from_env("CONNECTD_OPS", OPS), counts[countof(ways)];
     uint64_t seed = from_env("CONNECTD_SEED", 1), dice = seed;
+    unsigned long parts = from_env("CONNECTD_PARTS", 1), part = from_env("CONNECTD_PART", 0);
     struct script *x = script_new(seed, ops);
     struct fs *disk = fs_mem_new();
     struct tally t = {0};
     for (unsigned from = 0, to; from < ops; from = to) {
         to = from + WINDOW < ops ? from + WINDOW : ops;
         struct fs *next = undisturbed(x, disk, from, to, counts);
-        try_window(x, disk, from, to, counts, &dice, &t);
+        if (from / WINDOW % parts == part) try_window(x, disk, from, to, counts, &dice, &t);
         fs_close(disk);
         disk = next;
     }
