@@ -161,6 +161,19 @@ static bool finish(struct life *l, struct script *x, unsigned to, struct buf *wh
     return script_matches(x, l->s, to, why);
 }
 
+// A start in which a call fails, too. Whether it comes to serve or not, it ends there.
+static struct life stumble(struct fs *seen, uint64_t seed) {
+    enum { CALLS = 60 };
+    struct life l = life_new(seen, 0, 0);
+    struct fs_fault_rule rule = ways[seed % countof(ways)].rule;
+    struct err err;
+    rule.skip = (unsigned)(seed >> 8) % CALLS;
+    rule.forever = seed >> 16 & 1;
+    fs_fault_add(l.fs, rule);
+    if (!open_again(&l, &l.s, &err)) (void)!life_end(&l, &err);
+    return l;
+}
+
 // A second process finds `seen`; base and what was done to it tell what of that is on the disk. It ends the window, loses the power, and
 // nothing is lost.
 static bool goes_on(struct script *x, struct fs *base, const struct fs_trace *done, struct fs *seen, const struct life *was, unsigned to, struct buf *why) {
@@ -176,15 +189,29 @@ static bool goes_on(struct script *x, struct fs *base, const struct fs_trace *do
     return good;
 }
 
+static bool goes_on_stumbling(struct script *x, struct fs *base, const struct fs_trace *done, struct fs *seen, const struct life *was, unsigned to, uint64_t seed,
+                              struct buf *why) {
+    struct life first = stumble(seen, seed);
+    struct fs_trace all = fs_trace_join(done, done->n, fs_fault_trace(first.fs));
+    bool good = goes_on(x, base, &all, fs_mem_clone(first.seen), was, to, why);
+    if (!good) buf_printf(why, "(the start before it: %s, call %u) ", ways[seed % countof(ways)].name, (unsigned)(seed >> 8));
+    free(all.events);
+    fs_close(first.fs);
+    return good;
+}
+
 static struct fs *lose_power(struct fs *disk, const struct life *l, uint64_t seed) {
     return seed & 1 ? fs_crash(disk, fs_fault_trace(l->fs), l->cut, fs_keep_random, &seed) : fs_crash(disk, fs_fault_trace(l->fs), l->cut, fs_keep_none, NULL);
 }
 
 static bool survives(struct script *x, struct fs *disk, const struct life *l, unsigned to, uint64_t seed, struct buf *why) {
     static const struct fs_trace nothing;
+    uint64_t dice = seed;
+    if (test_random(&dice) % 3 == 0 && !goes_on_stumbling(x, disk, fs_fault_trace(l->fs), fs_mem_clone(l->seen), l, to, test_random(&dice), why)) return false;
     if (!goes_on(x, disk, fs_fault_trace(l->fs), fs_mem_clone(l->seen), l, to, why)) return buf_puts(why, STR("(restarted)")), false;
     struct fs *left = lose_power(disk, l, seed);
     bool good = goes_on(x, left, &nothing, fs_mem_clone(left), l, to, why);
+    if (good && test_random(&dice) % 3 == 0) good = goes_on_stumbling(x, left, &nothing, fs_mem_clone(left), l, to, test_random(&dice), why);
     if (!good) buf_puts(why, STR("(after a power cut)"));
     fs_close(left);
     return good;
