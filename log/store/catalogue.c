@@ -142,7 +142,7 @@ static void remove_segments(struct store *s, struct partition *p, size_t from, s
     for (size_t i = from; i < from + n; i++) release_segment(s, p, p->segs[i]);
     memmove(p->segs + from, p->segs + from + n, (p->seg_count - from - n) * sizeof(struct segment *));
     p->seg_count -= n;
-    memset(p->hints, 0, sizeof(p->hints));
+    if (p->hints) *p->hints = (struct read_hints){0};
 }
 
 void catalogue_drop(struct store *s, struct partition *p, int64_t base) {

@@ -92,12 +92,14 @@ static int sync_aborted(struct store *s, struct partition *p, struct segment *se
     return txnindex_sync(s->fs, stem, err) || s->fs->ops->sync_dir(s->fs, folder, err) ? failed_sync(err) : 0;
 }
 
-// Indexes are caches: a full disk may keep them behind.
+// Indexes are caches: a full disk may keep them behind. That of a segment which takes no more batches is not needed in memory.
 static int sync_index(const struct dirty *d, struct err *err) {
     struct err why = {0};
-    struct index *x = d->seg->index;
+    struct index *x = segment_index(d->p, d->seg);
     if (!x) return 0;
     int failed = d->sealed ? index_seal(x, &why) : index_flush(x, false, &why);
+    index_free(x);
+    if (!failed && d->sealed) segment_forget_index(d->p, d->seg);
     if (!failed || why.code == ERR_NOSPACE) return 0;
     *err = why;
     return -1;

@@ -21,15 +21,49 @@ void cleaner_done(struct cleaner *c) {
     pthread_mutex_destroy(&c->lock);
 }
 
+enum { RESTING = 256 };
+
 struct round {
     struct store *s;
     struct err *err;
     int failed;
+    struct partition *resting[RESTING]; // of the topic at work
+    size_t resting_count;
 };
 
 static bool is_over(struct store *s) {
     LOCK_SCOPE(&s->cleaner.lock);
     return s->cleaner.closing;
+}
+
+// On the flusher's thread: who has not been appended to for a round needs no index in memory.
+static int forget_indexes(struct store *s, void *arg, struct err *err) {
+    const struct round *r = arg;
+    for (size_t i = 0; i < r->resting_count; i++) {
+        struct partition *p = r->resting[i];
+        struct segment *g = partition_active(p);
+        if (!p->gone && g->rested && !g->dirty) segment_forget_index(p, g);
+    }
+    return 0;
+}
+
+static void let_rest(struct round *r) {
+    if (r->resting_count && store_call(r->s, forget_indexes, r, false, NULL)) r->failed = -1; // it can not
+    r->resting_count = 0;
+}
+
+static bool rests(struct partition *p) {
+    LOCK_SCOPE(&p->lock);
+    struct segment *g = partition_active(p);
+    bool again = g->rested;
+    g->rested = true;
+    return g->index && again;
+}
+
+static void look_for_rest(struct round *r, struct partition *p) {
+    if (!rests(p)) return;
+    r->resting[r->resting_count++] = p;
+    if (r->resting_count == RESTING) let_rest(r);
 }
 
 // A partition that fails does not keep the others from being cleaned; the first failure is told.
@@ -39,10 +73,12 @@ static int clean_topic(void *arg, struct topic *t) {
         struct err err;
         struct partition *p = topic_partition(t, i);
         if (is_over(r->s) || atomic_load(&r->s->is_stopped)) return 1;
+        look_for_rest(r, p);
         if (partition_health(p, NULL) || (!retain_partition(r->s, p, &err) && !compact_partition(r->s, p, &err))) continue;
         if (!r->failed) *r->err = err;
         r->failed = -1;
     }
+    let_rest(r);
     return 0;
 }
 

@@ -13,6 +13,7 @@
 struct open_file {
     struct fs_file *f;
     struct file_slot *slot;             // NULL: the segment is gone, closed with the last reference
+    uint64_t reserved;                  // the flusher's: end of the bytes reserved on disk, as far as is known since it was opened
     unsigned refs;
     struct open_file *newer, *older;    // of the ring of unreferenced files
 };

@@ -103,7 +103,7 @@ static int undo_step(struct group *g, const struct step *step, struct err *err) 
     struct range *r = step->range;
     if (step->rolled) return segment_unlink_files(s, step->rolled, step->next->base, err);
     if (!r->written || r->seg != partition_active(r->p)) return 0; // the file goes with its segment
-    r->seg->reserved = r->position;
+    r->seg->file.open->reserved = r->position;
     return s->fs->ops->truncate(r->seg->file.open->f, r->position, err);
 }
 
@@ -168,6 +168,7 @@ static void publish_range(struct store *s, const struct range *r, int64_t now_ms
     seg->size = r->position + r->size;
     seg->crc = r->crc;
     seg->max_ts = r->max_ts;
+    seg->rested = false;
     p->bytes += r->size;
     p->hw = r->end;
     if (MUTANT("stable-before-the-group")) p->lso = partition_stable(p, p->hw);

@@ -66,26 +66,27 @@ static int check_space(struct store *s, uint64_t need, uint64_t floor, struct er
     return err_set(err, ERR_NOSPACE, "%" PRIu64 " bytes free, %" PRIu64 " are kept in reserve", space.available, floor);
 }
 
-static int allocate(struct store *s, struct segment *seg, uint64_t n, uint64_t floor, struct err *err) {
+static int allocate(struct store *s, struct open_file *f, uint64_t n, uint64_t floor, struct err *err) {
     struct err why;
     if (check_space(s, n, floor, err)) return -1;
-    if (s->fs->ops->allocate(seg->file.open->f, seg->reserved, n, true, &why) && why.code != ERR_UNSUPPORTED) {
+    if (s->fs->ops->allocate(f->f, f->reserved, n, true, &why) && why.code != ERR_UNSUPPORTED) {
         *err = why;
         return -1;
     }
-    seg->reserved += n;
+    f->reserved += n;
     return 0;
 }
 
 // Reserves the segment's tail up to `end`, and some more when there is plenty.
 static int reserve(struct store *s, struct segment *seg, uint64_t end, uint64_t floor, struct err *err) {
-    if (seg->reserved < seg->size) seg->reserved = seg->size;
-    if (end <= seg->reserved) return 0;
-    uint64_t need = end - seg->reserved, step = seg->size;
+    struct open_file *f = seg->file.open;
+    if (f->reserved < seg->size) f->reserved = seg->size;
+    if (end <= f->reserved) return 0;
+    uint64_t need = end - f->reserved, step = seg->size;
     if (step < RESERVE_STEP_MIN) step = RESERVE_STEP_MIN;
     if (step > RESERVE_STEP_MAX) step = RESERVE_STEP_MAX;
-    if (step > need && !allocate(s, seg, step, floor, err)) return 0;
-    return allocate(s, seg, need, floor, err);
+    if (step > need && !allocate(s, f, step, floor, err)) return 0;
+    return allocate(s, f, need, floor, err);
 }
 
 int dirty_add(struct store *s, struct partition *p, struct segment *seg, struct err *err) {
@@ -141,6 +142,7 @@ static void write_snapshot(struct store *s, const struct partition *p, int64_t b
 static int roll(struct group *g, struct partition *p, struct err *err) {
     struct store *s = g->s;
     struct segment *next = segment_new(p->tail.next, 0);
+    if (segment_active_index(s, p, p->tail.seg, NULL)) {} // to be sealed; it is a cache
     if (dirty_add(s, p, p->tail.seg, err) || make_segment(s, p, next, err)) {
         segment_unlink_files(s, p, next->base, NULL); // what stays is empty, and recovery removes it
         segment_unref(&s->files, next);
@@ -154,7 +156,6 @@ static int roll(struct group *g, struct partition *p, struct err *err) {
     p->tail.size = 0;
     p->tail.max_ts = -1;
     p->tail.range = NULL;
-    p->tail.rolled++;
     return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 
 #include "base/mem.h"
 #include "base/thread.h"
@@ -22,6 +23,7 @@ struct entries {
 };
 
 struct index {
+    atomic_uint refs;
     pthread_mutex_t flushing; // held around a flush; before `lock`
     pthread_mutex_t lock;     // guards all below
     struct fs *fs;
@@ -53,6 +55,7 @@ static const uint8_t *entries_last(const struct entries *e) {
 
 static struct index *make(const struct index_options *o) {
     struct index *x = xcalloc(1, sizeof(*x));
+    atomic_init(&x->refs, 1);
     pthread_mutex_init(&x->flushing, NULL);
     pthread_mutex_init(&x->lock, NULL);
     x->fs = o->fs;
@@ -64,8 +67,13 @@ static struct index *make(const struct index_options *o) {
     return x;
 }
 
+struct index *index_ref(struct index *x) {
+    if (x) atomic_fetch_add_explicit(&x->refs, 1, memory_order_relaxed);
+    return x;
+}
+
 void index_free(struct index *x) {
-    if (!x) return;
+    if (!x || atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) != 1) return;
     buf_done(&x->offsets.tail);
     buf_done(&x->times.tail);
     free(x->offsets.path);

@@ -7,7 +7,7 @@
 // One entry about every `interval` bytes of the segment, both rising strictly. Indexes are caches: nothing waits for them, whatever
 // is missing or damaged is made again from the segment. Noted entries stay in memory until index_flush writes those that are framed.
 // note, mark, undo, framed: one thread (the flusher). flush: another may. Lookups: any thread, at any time. A struct index holds no
-// open file.
+// open file. References are counted: make and open give one.
 #ifndef STORE_INDEX_H
 #define STORE_INDEX_H
 
@@ -27,7 +27,8 @@ struct index_options {
 int index_create(const struct index_options *o, struct index **ret, struct err *err) MUST_USE;
 // Opens both files and checks their shape and last entries. ERR_NOT_FOUND, ERR_CORRUPT: index_create and index_extend instead.
 int index_open(const struct index_options *o, struct index **ret, struct err *err) MUST_USE;
-void index_free(struct index *x); // what was not flushed is gone
+struct index *index_ref(struct index *x); // NULL stays NULL
+void index_free(struct index *x); // one reference; with the last, what was not flushed is gone
 
 // A batch was appended at `position`: adds entries when the interval has passed.
 void index_note(struct index *x, const struct batch_header *h, uint64_t position);

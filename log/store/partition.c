@@ -72,7 +72,10 @@ void partition_set_epoch(struct partition *p, int32_t epoch, int64_t first) {
 // ── segments ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void partition_push_segment(struct partition *p, struct segment *g) {
-    vec_reserve((void **)&p->segs, &p->seg_cap, p->seg_count + 1, sizeof(struct segment *));
+    if (p->seg_count == p->seg_cap) { // by a quarter: most lists grow slowly, and there are many
+        p->seg_cap += p->seg_cap / 4 + 1;
+        p->segs = xrealloc(p->segs, p->seg_cap * sizeof(struct segment *));
+    }
     p->segs[p->seg_count++] = g;
     p->bytes += g->size;
 }

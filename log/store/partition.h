@@ -21,7 +21,6 @@ struct tail {
     uint64_t size;           // of seg
     int64_t max_ts;
     struct range *range;     // of this group in seg, or NULL
-    uint32_t rolled;         // segments this group began
     size_t commit_bytes;     // of the commit at work, until its room is taken
     size_t mark;             // producers_mark at the start of the group
     bool touched;            // in the group's list
@@ -44,6 +43,10 @@ struct epoch_start { int32_t epoch; int64_t first; };
 // Where a read that ended at `offset` stopped: the next one begins there.
 struct read_hint { const struct segment *seg; int64_t offset; uint64_t position; };
 enum { READ_HINTS = 3 };
+struct read_hints {
+    struct read_hint at[READ_HINTS];
+    uint8_t next;
+};
 
 struct partition {
     struct topic *topic;
@@ -59,8 +62,7 @@ struct partition {
     uint64_t bytes;
     struct watch *watches;
     struct hold *holds;
-    struct read_hint hints[READ_HINTS];
-    uint8_t hint_next;
+    struct read_hints *hints;         // NULL until somebody read
     int64_t compacted;                // below it compaction has left no key twice
     int64_t next_horizon;             // when the next tombstone or marker below it may go, -1 none
     bool gone;                        // the topic was deleted

@@ -45,7 +45,7 @@ static struct producer_state *find(const struct producers *p, int64_t id) { retu
 static void grow(struct producers *p) {
     struct producer_state **old = p->slots;
     size_t old_cap = p->cap;
-    p->cap = old_cap ? old_cap * 2 : 8;
+    p->cap = old_cap ? old_cap * 2 : 4;
     p->slots = xcalloc(p->cap, sizeof(struct producer_state *));
     for (size_t i = 0; i < old_cap; i++)
         if (old[i]) p->slots[slot_of(p, old[i]->id)] = old[i];

@@ -82,16 +82,13 @@ static int walk(const struct view *v, int64_t offset, uint64_t *position, struct
 static uint64_t ask_index(const struct view *v, int64_t offset) {
     char stem[SEGMENT_PATH];
     uint64_t position = 0;
-    struct index *x = NULL;
-    pthread_mutex_lock(&v->p->lock);
-    struct index *loaded = v->seg->index;
-    pthread_mutex_unlock(&v->p->lock);
-    if (!loaded) {
+    struct index *x = segment_index(v->p, v->seg);
+    if (!x) {
         segment_path(v->p, v->seg->base, "", stem);
         struct index_options o = {.fs = v->s->fs, .stem = stem, .base_offset = v->seg->base};
         if (index_open(&o, &x, NULL)) return 0;
     }
-    int failed = index_position(loaded ? loaded : x, offset, &position, NULL);
+    int failed = index_position(x, offset, &position, NULL);
     index_free(x);
     if (failed || position >= v->size || atomic_load(&v->seg->dropped)) return 0;
     struct batch_header h;
@@ -100,9 +97,10 @@ static uint64_t ask_index(const struct view *v, int64_t offset) {
 }
 
 static bool find_hint(const struct partition *p, const struct segment *seg, int64_t offset, uint64_t *ret) {
-    for (int i = 0; i < READ_HINTS; i++) {
-        if (p->hints[i].seg != seg || p->hints[i].offset != offset) continue;
-        *ret = p->hints[i].position;
+    for (int i = 0; p->hints && i < READ_HINTS; i++) {
+        const struct read_hint *h = &p->hints->at[i];
+        if (h->seg != seg || h->offset != offset) continue;
+        *ret = h->position;
         return true;
     }
     return false;
@@ -112,7 +110,8 @@ static void leave_hint(const struct view *v, int64_t offset, uint64_t position) 
     struct partition *p = v->p;
     LOCK_SCOPE(&p->lock);
     if (atomic_load(&v->seg->dropped)) return;
-    p->hints[p->hint_next++ % READ_HINTS] = (struct read_hint){v->seg, offset, position};
+    if (!p->hints) p->hints = xcalloc(1, sizeof(*p->hints));
+    p->hints->at[p->hints->next++ % READ_HINTS] = (struct read_hint){v->seg, offset, position};
 }
 
 // ── fetching ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -347,15 +346,12 @@ static struct segment *segment_for_time(const struct partition *p, int64_t ts) {
 // An offset before which the segment has no such timestamp.
 static int64_t ask_time_index(const struct view *v, int64_t ts) {
     char stem[SEGMENT_PATH];
-    struct index *x = NULL;
+    struct index *x = segment_index(v->p, v->seg);
     int64_t offset = v->seg->base;
-    pthread_mutex_lock(&v->p->lock);
-    struct index *loaded = v->seg->index;
-    pthread_mutex_unlock(&v->p->lock);
     segment_path(v->p, v->seg->base, "", stem);
     struct index_options o = {.fs = v->s->fs, .stem = stem, .base_offset = v->seg->base};
-    if (!loaded && index_open(&o, &x, NULL)) return offset;
-    int failed = index_for_time(loaded ? loaded : x, ts, &offset, NULL);
+    if (!x && index_open(&o, &x, NULL)) return offset;
+    int failed = index_for_time(x, ts, &offset, NULL);
     index_free(x);
     return failed || atomic_load(&v->seg->dropped) ? v->seg->base : offset;
 }

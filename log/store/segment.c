@@ -118,3 +118,16 @@ int segment_active_index(struct store *s, struct partition *p, struct segment *g
     g->index = x;
     return 0;
 }
+
+struct index *segment_index(struct partition *p, struct segment *g) {
+    LOCK_SCOPE(&p->lock);
+    return index_ref(g->index);
+}
+
+void segment_forget_index(struct partition *p, struct segment *g) {
+    pthread_mutex_lock(&p->lock);
+    struct index *x = g->index;
+    g->index = NULL;
+    pthread_mutex_unlock(&p->lock);
+    index_free(x);
+}

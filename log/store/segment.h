@@ -15,22 +15,22 @@
 enum { SEGMENT_PATH = 320 };
 
 #define ABORTS_UNKNOWN UINT32_MAX // of a segment that was sealed long ago: its whole file counts
-struct segment {
+struct segment {                 // there may be a hundred thousand: 72 bytes
     atomic_uint refs;
     uint32_t generation, crc;
+    uint32_t aborts;             // flusher: entries of its transaction index, those in memory too; under the partition's lock to set
     int64_t base;
     uint64_t size;
     int64_t max_ts;              // largest timestamp, -1 none
     int64_t time;                // wall clock ms: sealed: when; active: of its first append, -1 while empty
+    struct file_slot file;
+    struct index *index;         // of one that is written to, or was until a moment ago; under the partition's lock to set
     bool sealed;
     atomic_bool dropped;         // no longer in the list
     bool dirty;                  // flusher: in the list of what the next checkpoint syncs
     bool txn_dirty;              // flusher: its transaction index was written to
     int8_t has_aborts;           // 1 there is a transaction index, 0 none, -1 not known; under the partition's lock
-    uint32_t aborts;             // flusher: entries of its transaction index, those in memory too; under the partition's lock to set
-    uint64_t reserved;           // flusher: end of the bytes reserved on disk
-    struct file_slot file;
-    struct index *index;         // the active one's, once it was needed; under the partition's lock to set
+    bool rested;                 // not appended to since a round of the cleaner; under the partition's lock
 };
 
 struct segment *segment_new(int64_t base, uint32_t generation);
@@ -52,5 +52,8 @@ int segment_rename_cleaned(struct store *s, const struct partition *p, int64_t b
 int segment_open(struct store *s, const struct partition *p, struct segment *g, struct open_file **ret, struct err *err) MUST_USE;
 // The index of the active segment, loaded and brought up to its durable size if needed. For the flusher and recovery.
 int segment_active_index(struct store *s, struct partition *p, struct segment *g, struct err *err) MUST_USE;
+// A reference to what is loaded of it, or NULL: then its files say it.
+struct index *segment_index(struct partition *p, struct segment *g);
+void segment_forget_index(struct partition *p, struct segment *g); // its files say it from here on
 
 #endif

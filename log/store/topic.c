@@ -34,6 +34,7 @@ static void partition_free(struct store *s, struct partition *p) {
     producers_free(p->producers);
     free(p->segs);
     free(p->epochs);
+    free(p->hints);
     free(p->failed);
     free(p->aborts);
     pthread_mutex_destroy(&p->lock);
