@@ -75,7 +75,7 @@ struct change {
 
 static int frame_create(struct store *s, void *arg, struct err *err) {
     struct change *c = arg;
-    if (flusher_frame(s, c->edit, 1, err)) return -1;
+    if (flusher_frame(s, NULL, c->edit, 1, err)) return -1;
     TEST_POINT("create-framed");
     c->topic = catalogue_create(s, c->edit, c->settings);
     c->settings = NULL;
@@ -128,7 +128,7 @@ int store_topic_create(struct store *s, const char *name, int32_t partitions, co
 static int frame_delete(struct store *s, void *arg, struct err *err) {
     const struct change *c = arg;
     struct edit e = {.kind = EDIT_DELETE, .topic = c->topic->id};
-    if (flusher_frame(s, &e, 1, err)) return -1;
+    if (flusher_frame(s, NULL, &e, 1, err)) return -1;
     TEST_POINT("delete-framed");
     catalogue_delete(s, c->topic);
     return 0;
@@ -179,7 +179,7 @@ int store_topic_delete(struct store *s, const char *name, struct err *err) {
 
 static int frame_grow(struct store *s, void *arg, struct err *err) {
     const struct change *c = arg;
-    if (flusher_frame(s, c->edit, 1, err)) return -1;
+    if (flusher_frame(s, NULL, c->edit, 1, err)) return -1;
     TEST_POINT("grow-framed");
     catalogue_grow(s, c->topic, c->edit);
     return 0;
@@ -198,7 +198,7 @@ static int grow(struct store *s, struct topic *t, int32_t partitions, struct err
 
 static int frame_config(struct store *s, void *arg, struct err *err) {
     struct change *c = arg;
-    if (flusher_frame(s, c->edit, 1, err)) return -1;
+    if (flusher_frame(s, NULL, c->edit, 1, err)) return -1;
     topic_set_settings(c->topic, c->settings);
     c->settings = NULL;
     return 0;
@@ -241,7 +241,7 @@ int store_topic_alter(struct store *s, const char *name, int32_t partitions, con
 static int frame_producers(struct store *s, void *arg, struct err *err) {
     int64_t next = s->catalogue.next_producer + PRODUCER_BLOCK;
     struct edit e = {.kind = EDIT_PRODUCER_IDS, .first = next};
-    if (!MUTANT("producer-ids-not-framed") && flusher_frame(s, &e, 1, err)) return -1;
+    if (!MUTANT("producer-ids-not-framed") && flusher_frame(s, NULL, &e, 1, err)) return -1;
     *(int64_t *)arg = s->catalogue.next_producer;
     s->catalogue.next_producer = next;
     return 0;

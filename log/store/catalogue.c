@@ -13,6 +13,8 @@ void catalogue_init(struct catalogue *c) {
 static void unref_topic(void *t) { topic_unref(t); }
 
 void catalogue_done(struct catalogue *c) {
+    for (size_t i = 0; i < c->changed_count; i++) topic_unref(c->changed[i]->topic);
+    free(c->changed);
     map_done(&c->topics, unref_topic);
     for (struct grave *g = c->graves, *next; g; g = next) {
         next = g->next;
@@ -59,13 +61,41 @@ static void put_topic(struct buf *out, const struct topic *t) {
     for (int32_t i = 0; i < t->count; i++) put_partition(out, partitions[i]);
 }
 
+static void put_counters(const struct catalogue *c, struct buf *out) {
+    edit_put(out, &(struct edit){.kind = EDIT_COUNTERS, .topic = c->next_topic, .partition = c->next_partition, .first = c->next_producer});
+}
+
 void catalogue_image(struct store *s, struct buf *out) {
     const struct catalogue *c = &s->catalogue;
-    edit_put(out, &(struct edit){.kind = EDIT_COUNTERS, .topic = c->next_topic, .partition = c->next_partition, .first = c->next_producer});
+    put_counters(c, out);
     for (const struct grave *g = c->graves; g; g = g->next)
         edit_put(out, &(struct edit){.kind = EDIT_GRAVE, .topic = g->topic, .id = g->uuid, .name = str_of(g->name), .count = (uint32_t)g->count});
     size_t at = 0;
     for (struct map_entry *e; (e = map_next(&c->topics, &at));) put_topic(out, e->value);
+}
+
+void catalogue_changes(const struct store *s, struct buf *out) {
+    const struct catalogue *c = &s->catalogue;
+    put_counters(c, out);
+    for (size_t i = 0; i < c->changed_count; i++) put_partition(out, c->changed[i]);
+}
+
+void catalogue_changed(struct store *s, struct partition *p) {
+    struct catalogue *c = &s->catalogue;
+    if (p->changed) return;
+    p->changed = true;
+    topic_ref(p->topic);
+    VEC_PUSH(c->changed, c->changed_count, c->changed_cap, p);
+}
+
+void catalogue_told(struct store *s) {
+    struct catalogue *c = &s->catalogue;
+    for (size_t i = 0; i < c->changed_count; i++) {
+        c->changed[i]->changed = false;
+        topic_unref(c->changed[i]->topic);
+    }
+    c->changed_count = 0;
+    atomic_store(&c->reshaped, false);
 }
 
 // ── topics ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -116,6 +146,7 @@ void catalogue_bury(struct store *s, uint32_t topic) {
     struct grave *g = *at;
     if (g) *at = g->next;
     free(g);
+    atomic_store(&s->catalogue.reshaped, true);
 }
 
 void catalogue_grow(struct store *s, struct topic *t, const struct edit *e) { add_empty_partitions(&s->catalogue, t, e); }

@@ -13,6 +13,11 @@ void catalogue_done(struct catalogue *c);
 
 // Puts all that is framed into an image, as edits. The flusher, or while nobody else is there.
 void catalogue_image(struct store *s, struct buf *out);
+// The same of the partitions that changed since, and the counters; not enough when the catalogue was reshaped.
+void catalogue_changes(const struct store *s, struct buf *out);
+// [flusher] The next checkpoint has something new to tell of the partition. What concerns more than partitions sets `reshaped`.
+void catalogue_changed(struct store *s, struct partition *p);
+void catalogue_told(struct store *s); // nothing differs any more
 
 // Applying, each after its edit is durable.
 struct topic *catalogue_create(struct store *s, const struct edit *e, struct settings *settings); // with one empty segment a partition
@@ -29,6 +34,7 @@ void catalogue_swap(struct store *s, struct partition *p, const struct edit *e, 
 struct loader {
     struct store *s;
     struct map topics, partitions; // by id
+    bool frames;                   // the edits are of frames, not of a checkpoint
 };
 void loader_done(struct loader *l);
 struct partition *loader_partition(const struct loader *l, uint32_t id); // NULL unknown

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two checkpoint slots: each a file with an image of the catalogue and the journal position from which it continues.
+// The two checkpoint slots: each a file with an image of the catalogue, changes to it, and the journal position from which it continues.
 //
-// Both get the same, one after the other, each rewritten in place and synced: one is whole at any time. The higher generation whose
+//   image ‖ changes ‖ changes …      a partition that changes name is as the last of them says; a new image begins the slot again
+//
+// Both get the same, one after the other, each written in place and synced: one is whole at any time. The higher generation whose
 // checksum holds counts. Journal frames are kept until both slots lie past them, so that one damaged slot costs nothing.
 //
 //   0 magic "CNCKPT" 8 | 8 CRC-32C 4, over 12.. | 12 version 4 | 16 generation 8 | 24 journal id 16 | 40 position 8 | 48 sequence 8
-//   56 length of the image 8 | 64 image: edits (edit.h)
+//   56 length of the edits 8 | 64 edits (edit.h)
+// Changes have magic "CNCHNG" and, instead of the version, the CRC of the image they change; each has the generation after the one before.
+// Where that ends lies what an earlier, longer slot left.
 #ifndef STORE_CHECKPOINT_H
 #define STORE_CHECKPOINT_H
 
@@ -24,9 +28,19 @@ struct checkpoint {
 // if it is not there (then the caller syncs the folder).
 void checkpoint_begin(struct buf *image);
 int checkpoint_write(struct fs *fs, unsigned slot, const struct checkpoint *c, struct buf *image, struct err *err) MUST_USE;
+// What is in a slot; all zero: not known.
+struct checkpoint_chain {
+    uint64_t image, end; // bytes
+    uint32_t crc;        // of the image
+};
+// After a write and after an add.
+void checkpoint_wrote(struct checkpoint_chain *x, const struct buf *image);
+void checkpoint_added(struct checkpoint_chain *x, const struct buf *changes);
+// Puts changes behind what is there; begun with checkpoint_begin, too.
+int checkpoint_add(struct fs *fs, unsigned slot, const struct checkpoint *c, const struct checkpoint_chain *x, struct buf *changes, struct err *err) MUST_USE;
 // Writes a slot that was read as it is, and syncs it: the page cache may hold it alone, and the other one is going to be written over.
 int checkpoint_settle(struct fs *fs, unsigned slot, struct err *err) MUST_USE;
-// Appends the image's edits to `image`. ERR_NOT_FOUND, ERR_CORRUPT, ERR_UNSUPPORTED.
+// Appends the edits of image and changes to `image`. ERR_NOT_FOUND, ERR_CORRUPT, ERR_UNSUPPORTED.
 int checkpoint_read(struct fs *fs, unsigned slot, struct checkpoint *ret, struct buf *image, struct err *err) MUST_USE;
 
 #endif

@@ -25,7 +25,8 @@ void checkpointer_done(struct checkpointer *c) {
 
 struct capture {
     struct checkpoint at;
-    struct buf image;
+    struct buf image;         // or changes
+    bool whole;
     struct dirty *dirty;
     size_t dirty_count;
 };
@@ -36,14 +37,29 @@ static void expire_producers(struct store *s) {
         if (s->dirty[i].p->producers) producers_expire(s->dirty[i].p->producers, now, PRODUCER_EXPIRE_MS, 0);
 }
 
+// Changes, until those behind the image make half of it: so a partition that is written to once a second costs its own entry, and what
+// is read at a start is never much more than the catalogue.
+static void take_image(struct store *s, struct capture *c) {
+    const struct checkpoint_chain *x = &s->checkpointer.chain;
+    checkpoint_begin(&c->image);
+    if (!atomic_load(&s->catalogue.reshaped)) catalogue_changes(s, &c->image);
+    else c->whole = true;
+    if (x->end + c->image.n > x->image + x->image / 2) c->whole = true;
+    if (c->whole) {
+        buf_clear(&c->image);
+        checkpoint_begin(&c->image);
+        catalogue_image(s, &c->image);
+    }
+    catalogue_told(s);
+}
+
 static int capture(struct store *s, void *arg, struct err *err) {
     struct capture *c = arg;
     // A frame whose fate is not known has left its marks on the producers: none of that may become durable.
     if (!MUTANT("checkpoint-of-a-failed-frame") && store_check_running(s, err)) return -1;
     expire_producers(s);
     c->at = (struct checkpoint){.generation = s->checkpoint_generation + 1, .journal = s->journal->id, .position = s->journal->head, .seq = s->journal->seq};
-    checkpoint_begin(&c->image);
-    catalogue_image(s, &c->image);
+    take_image(s, c);
     c->dirty = s->dirty;
     c->dirty_count = s->dirty_count;
     for (size_t i = 0; i < c->dirty_count; i++) {
@@ -168,6 +184,7 @@ static int complete(struct store *s, void *arg, struct err *err) {
 // The segments stay on the list until a slot that covers them is durable.
 static int give_back(struct store *s, void *arg, struct err *err) {
     struct capture *c = arg;
+    atomic_store(&s->catalogue.reshaped, true);
     for (size_t i = 0; i < c->dirty_count; i++) {
         struct dirty *d = &c->dirty[i];
         d->seg->txn_dirty |= d->txn;
@@ -182,6 +199,22 @@ static int give_back(struct store *s, void *arg, struct err *err) {
     return 0;
 }
 
+// A slot that has less than the other, or may have, is written whole the next time.
+static int write_slots(struct store *s, struct capture *c, struct err *err) {
+    struct checkpoint_chain x = s->checkpointer.chain;
+    s->checkpointer.chain = (struct checkpoint_chain){0};
+    for (unsigned i = 0; i < CHECKPOINT_SLOTS; i++) {
+        unsigned slot = s->slot_good ^ !MUTANT("good-slot-first"); // the one known to be whole is touched last
+        if (c->whole ? checkpoint_write(s->fs, slot, &c->at, &c->image, err) : checkpoint_add(s->fs, slot, &c->at, &x, &c->image, err)) return -1;
+        s->slot_good = slot;
+        TEST_POINT("checkpoint-written");
+    }
+    if (c->whole) checkpoint_wrote(&x, &c->image);
+    else checkpoint_added(&x, &c->image);
+    s->checkpointer.chain = x;
+    return 0;
+}
+
 static int finish(struct store *s, struct capture *c, struct err *err) {
     if (sync_all(s, c, err)) {
         if (err->code != ERR_NOSPACE) store_stop(s, err); // a failed sync is final
@@ -189,14 +222,9 @@ static int finish(struct store *s, struct capture *c, struct err *err) {
     }
     TEST_POINT("checkpoint-synced");
     if (MUTANT("journal-reused-before-checkpoint") && c->at.generation % 16) return store_call(s, complete, c, false, err);
-    for (unsigned i = 0; i < CHECKPOINT_SLOTS; i++) {
-        unsigned slot = s->slot_good ^ !MUTANT("good-slot-first"); // the one known to be whole is touched last
-        if (checkpoint_write(s->fs, slot, &c->at, &c->image, err)) {
-            if (err->code != ERR_NOSPACE) store_stop(s, err);
-            return -1;
-        }
-        s->slot_good = slot;
-        TEST_POINT("checkpoint-written");
+    if (write_slots(s, c, err)) {
+        if (err->code != ERR_NOSPACE) store_stop(s, err);
+        return -1;
     }
     return store_call(s, complete, c, false, err);
 }

@@ -171,7 +171,7 @@ static int frame_swap(struct store *s, void *arg, struct err *err) {
     char folder[SEGMENT_PATH];
     if (p->gone || !still_there(p, &w->edit)) return err_set(err, ERR_AGAIN, "%s-%" PRId32 " changed meanwhile", p->topic->name, p->index);
     if (MUTANT("generation-not-raised")) w->edit.generation--;
-    if (flusher_frame(s, &w->edit, 1, err)) return -1;
+    if (flusher_frame(s, p, &w->edit, 1, err)) return -1;
     TEST_POINT("swap-framed");
     partition_folder(p, folder);
     if (rename_locked(s, w, err) || s->fs->ops->sync_dir(s->fs, folder, err)) {
@@ -312,6 +312,7 @@ static int note_done(struct store *s, void *arg, struct err *err) {
     if (x->limit > p->compacted) p->compacted = x->limit;
     p->next_horizon = x->next_horizon;
     pthread_mutex_unlock(&p->lock);
+    catalogue_changed(s, p);
     checkpointer_changed(s);
     return 0;
 }

@@ -2,6 +2,7 @@
 // The flusher's loop.
 #include "flusher.h"
 
+#include "catalogue.h"
 #include "checkpointer.h"
 #include "cleaner.h"
 #include "group.h"
@@ -85,9 +86,11 @@ static void run_calls(struct store *s) {
     }
 }
 
-int flusher_frame(struct store *s, const struct edit *edits, size_t n, struct err *err) {
+int flusher_frame(struct store *s, struct partition *p, const struct edit *edits, size_t n, struct err *err) {
     struct buf frame = {0};
     if (store_check_running(s, err) || check_room(s, err)) return -1;
+    if (p) catalogue_changed(s, p);
+    else atomic_store(&s->catalogue.reshaped, true);
     frame_begin(&frame);
     for (size_t i = 0; i < n; i++) edit_put(&frame, &edits[i]);
     int failed = 0;

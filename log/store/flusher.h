@@ -10,7 +10,8 @@ void flusher_done(struct flusher *f);
 int flusher_start(struct store *s, struct err *err) MUST_USE;
 void flusher_stop(struct store *s); // drains the queue and joins
 void flusher_wake(struct store *s); // room in the journal, or the store stopped
-// Writes one frame of edits and syncs it: for calls with `frames`. Failure to write stops the store.
-int flusher_frame(struct store *s, const struct edit *edits, size_t n, struct err *err) MUST_USE;
+// Writes one frame of edits and syncs it: for calls with `frames`. Failure to write stops the store. p: the partition that all of them are
+// about, NULL when they concern more.
+int flusher_frame(struct store *s, struct partition *p, const struct edit *edits, size_t n, struct err *err) MUST_USE;
 
 #endif

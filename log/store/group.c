@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "catalogue.h"
 #include "cleaner.h"
 
 enum {
@@ -99,6 +100,7 @@ int dirty_add(struct store *s, struct partition *p, struct segment *seg, struct 
     topic_ref(p->topic);
     VEC_PUSH(s->dirty, s->dirty_count, s->dirty_cap, ((struct dirty){p, segment_ref(seg), f}));
     seg->dirty = true;
+    catalogue_changed(s, p);
     return 0;
 }
 

@@ -38,13 +38,19 @@ static int load_topic(struct loader *l, const struct edit *e, struct err *err) {
     return 0;
 }
 
+// A partition that a checkpoint names again is as it says there.
 static int load_partition(struct loader *l, struct topic *t, const struct edit *e, struct err *err) {
-    if (e->index != (uint32_t)t->count) return contradiction(e, "partitions out of order", err);
-    struct partition *p = partition_new(t, e->partition, (int32_t)e->index);
+    struct partition *p = topic_partition(t, (int32_t)e->index);
+    if (p && p->id != e->partition) return contradiction(e, "it is another partition", err);
+    if (!p && e->index != (uint32_t)t->count) return contradiction(e, "partitions out of order", err);
+    bool known = p;
+    if (known) partition_forget(p);
+    else p = partition_new(t, e->partition, (int32_t)e->index);
     p->log_start = e->first;
     p->hw = p->lso = e->end;
     p->epoch = e->epoch;
     if (e->text.n) p->failed = str_dup(e->text);
+    if (known) return 0;
     topic_add_partition(t, p);
     know_partitions(l, t, p->index);
     return 0;
@@ -170,8 +176,11 @@ static void load_counters(struct catalogue *c, const struct edit *e) {
     if (c->next_producer < e->first) c->next_producer = e->first;
 }
 
+static bool belongs_to_frames(enum edit_kind kind) { return kind >= EDIT_CREATE; }
+
 int catalogue_load(struct loader *l, const struct edit *e, struct err *err) {
     struct catalogue *c = &l->s->catalogue;
+    if (belongs_to_frames(e->kind) != l->frames && e->kind != EDIT_EPOCH) return contradiction(e, "it does not belong here", err);
     switch (e->kind) {
     case EDIT_COUNTERS: load_counters(c, e); return 0;
     case EDIT_PRODUCER_IDS: load_counters(c, &(struct edit){.first = e->first}); return 0;

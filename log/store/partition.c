@@ -55,6 +55,7 @@ void partition_fail(struct partition *p, const char *why, int64_t damaged) {
     if (p->failed) return;
     p->damaged = damaged;
     p->failed = xstrdup(why);
+    atomic_store(&p->topic->store->catalogue.reshaped, true); // it is not the flusher who says so
 }
 
 int64_t partition_stable(const struct partition *p, int64_t end) {

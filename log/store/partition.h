@@ -70,6 +70,7 @@ struct partition {
     int64_t damaged;                  // base of the closed segment that it is stopped for, -1 none
     struct pending_abort *aborts;     // durable, but not yet in a .txnindex file
     size_t abort_count, abort_cap;
+    bool changed;                     // the flusher's: in the catalogue's list of what the next checkpoint has to tell
     struct tail tail;                 // the flusher's
     struct producers *producers;      // the flusher's; NULL until one came
 };
@@ -99,6 +100,9 @@ struct partition *partition_new(struct topic *t, uint32_t id, int32_t index);
 struct partition *partition_new_empty(struct topic *t, uint32_t id, int32_t index); // with its first segment
 // Others see it from here on. The caller keeps anybody else from growing the topic meanwhile.
 void topic_add_partition(struct topic *t, struct partition *p);
+
+// [opening] Nothing is known of it but its name, as if it were new.
+void partition_forget(struct partition *p);
 
 void partition_folder(const struct partition *p, char out[SEGMENT_PATH]);
 // Until partition_leave the names in its folder stand for its own files: for those that work on files by name on a thread of their own, for a

@@ -146,6 +146,7 @@ static int load_frames(struct recovery *r, struct err *err) {
     int more;
     j->head = r->at.position;
     j->seq = r->at.seq;
+    r->loader.frames = true;
     while ((more = journal_read(j, j->head, j->seq, &bytes, &f, err)) > 0) {
         if (load_frame(r, &f, err)) {
             more = -1;

@@ -113,7 +113,7 @@ static int frame_drop(struct store *s, void *arg, struct err *err) {
         {.kind = EDIT_LOG_START, .partition = p->id, .first = x->log_start},
         {.kind = EDIT_DROP, .partition = p->id, .base = x->base},
     };
-    if (flusher_frame(s, e, countof(e), err)) return -1;
+    if (flusher_frame(s, p, e, countof(e), err)) return -1;
     TEST_POINT("retention-framed");
     catalogue_log_start(p, x->log_start);
     catalogue_drop(s, p, x->base);
@@ -212,7 +212,7 @@ static int frame_log_start(struct store *s, void *arg, struct err *err) {
         return err_set(err, ERR_OUT_OF_RANGE, "%s-%" PRId32 ": offset %" PRId64 " is above the end, %" PRId64, p->topic->name, p->index, x->before, p->hw);
     if (x->before <= p->log_start) return 0;
     struct edit e = {.kind = EDIT_LOG_START, .partition = p->id, .first = x->before};
-    if (flusher_frame(s, &e, 1, err)) return -1;
+    if (flusher_frame(s, p, &e, 1, err)) return -1;
     catalogue_log_start(p, x->before);
     return 0;
 }

@@ -34,6 +34,10 @@ struct catalogue {
     uint32_t next_topic, next_partition;
     int64_t next_producer;    // the first id that no durable block contains
     struct grave *graves;
+    // What differs from the last checkpoint; the flusher's.
+    struct partition **changed; // a reference to its topic each
+    size_t changed_count, changed_cap;
+    atomic_bool reshaped;     // by any thread: and more than those differs
 };
 
 // Work for the flusher's thread between two groups: see store_call.
@@ -72,6 +76,7 @@ struct checkpointer {
     pthread_cond_t wake;
     bool running, closing, wanted;
     struct err failure;       // of the last attempt, code NONE when it succeeded
+    struct checkpoint_chain chain; // what both slots hold; under `round`
     _Atomic int64_t changed_ms; // monotonic time of the last frame; 0: nothing since the last checkpoint
 };
 

@@ -25,17 +25,14 @@ struct topic *topic_ref(struct topic *t) {
     return t;
 }
 
-static void partition_free(struct store *s, struct partition *p) {
-    for (size_t i = 0; i < p->seg_count; i++) segment_unref(&s->files, p->segs[i]);
+static void partition_free(struct partition *p) {
+    partition_forget(p);
     for (struct hold *h = p->holds, *next; h; h = next) {
         next = h->next;
         free(h);
     }
-    producers_free(p->producers);
     free(p->segs);
-    free(p->epochs);
     free(p->hints);
-    free(p->failed);
     free(p->aborts);
     pthread_mutex_destroy(&p->lock);
     free(p);
@@ -44,7 +41,7 @@ static void partition_free(struct store *s, struct partition *p) {
 void topic_unref(struct topic *t) {
     if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1) return;
     struct partition **partitions = atomic_load(&t->partitions);
-    for (int32_t i = 0; i < t->count; i++) partition_free(t->store, partitions[i]);
+    for (int32_t i = 0; i < t->count; i++) partition_free(partitions[i]);
     for (size_t i = 0; i < t->retired_count; i++) free(t->retired[i]);
     free(t->retired);
     free(partitions);
@@ -68,6 +65,21 @@ struct partition *partition_new(struct topic *t, uint32_t id, int32_t index) {
     p->damaged = -1;
     pthread_mutex_init(&p->lock, NULL);
     return p;
+}
+
+void partition_forget(struct partition *p) {
+    for (size_t i = 0; i < p->seg_count; i++) segment_unref(&p->topic->store->files, p->segs[i]);
+    p->seg_count = 0;
+    p->bytes = 0;
+    free(p->epochs);
+    p->epochs = NULL;
+    p->epoch_count = 0;
+    producers_free(p->producers);
+    p->producers = NULL;
+    free(atomic_exchange(&p->failed, NULL));
+    p->damaged = -1;
+    p->compacted = 0;
+    p->next_horizon = -1;
 }
 
 struct partition *partition_new_empty(struct topic *t, uint32_t id, int32_t index) {

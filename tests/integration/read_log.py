@@ -33,14 +33,22 @@ def frames(ring, journal):  # every whole one, at whatever page it begins: its s
         if magic == b'CNJF' and crc32c(ring[at + 8:at + 48], salt) == check and crc32c(ring[at + 48:end], salt) == crc:
             yield sequence, edits(ring[at + 48:end], ring[end:end + size])
 
+def checkpoint(slot):  # generation, journal, first frame after it, edits: of the image, then of changes, while each follows what stands before it
+    found, at, link = [], 0, 1
+    while True:
+        magic, check, before, generation, journal, first, length = struct.unpack_from('>8sIIQ16s8xQQ', slot.ljust(at + 64, b'\0'), at)
+        follows = before == link and generation == found[0] + 1 if at else before == 1
+        if magic[:6] != (b'CNCHNG' if at else b'CNCKPT') or not follows or check != crc32c(slot[at + 12:at + 64 + length]):
+            return found
+        found = [generation, journal, first, (found[3] if at else []) + edits(slot[at + 64:at + 64 + length])]
+        link, at = check, at + 64 + length
+
 def catalogue(root):  # {id: [topic, index, log start, durable end, {segment: generation}, [(segment, position, bytes in the journal)]]}
-    slots = [open(os.path.join(root, name), 'rb').read() for name in ('checkpoint-0', 'checkpoint-1')]
-    whole = [s for s in slots if crc32c(s[12:64 + int.from_bytes(s[56:64], 'big')]) == int.from_bytes(s[8:12], 'big')]
-    slot = max(whole, key=lambda s: s[16:24])
-    journal, first, length = struct.unpack('>24x16s8xQQ', slot[:64])
+    slots = [checkpoint(open(os.path.join(root, name), 'rb').read()) for name in ('checkpoint-0', 'checkpoint-1')]
+    _, journal, first, told = max(filter(None, slots), key=lambda slot: slot[0])
     later = sorted(f for f in frames(open(os.path.join(root, 'journal'), 'rb').read(), journal) if f[0] >= first)
     topics, parts = {}, {}
-    for kind, *r in edits(slot[64:64 + length]) + [row for _, rows in later for row in rows]:
+    for kind, *r in told + [row for _, rows in later for row in rows]:
         _, _, _, _, segments, inline = p = parts.get(r[0], [0, 0, 0, 0, {}, []])  # of what is deleted: nobody looks
         if kind in (2, 32):
             topics[r[0]] = r[3]
