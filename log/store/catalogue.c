@@ -4,6 +4,8 @@
 
 #include <inttypes.h>
 
+#include "settle.h"
+
 void catalogue_init(struct catalogue *c) {
     pthread_mutex_init(&c->lock, NULL);
     c->next_topic = c->next_partition = 1;
@@ -123,6 +125,7 @@ static void partition_gone(struct store *s, struct partition *p) {
         files_close(&s->files, &p->segs[i]->file);
     }
     pthread_mutex_unlock(&p->lock);
+    settle_done(s, p);
     partition_fire(s, p, true);
 }
 

@@ -51,7 +51,10 @@ void checkpoint_wrote(struct checkpoint_chain *x, const struct buf *image) {
     *x = (struct checkpoint_chain){.image = image->n, .end = image->n, .crc = get_be32(image->p + AT_CRC)};
 }
 
-void checkpoint_added(struct checkpoint_chain *x, const struct buf *changes) { x->end += changes->n; }
+void checkpoint_added(struct checkpoint_chain *x, const struct buf *changes) {
+    x->end += changes->n;
+    x->crc = get_be32(changes->p + AT_CRC);
+}
 
 int checkpoint_settle(struct fs *fs, unsigned slot, struct err *err) {
     struct buf b = {0};
@@ -87,11 +90,13 @@ static size_t take_chain(uint8_t *p, size_t n, size_t first, struct checkpoint *
     struct checkpoint next;
     memmove(p, p + CHECKPOINT_HEADER, first);
     while (!parse(p + at, n - at, CHANGES, &next, &length) && get_be32(p + at + AT_VERSION) == crc && follows(c, &next)) {
+        crc = get_be32(p + at + AT_CRC);
         memmove(p + kept, p + at + CHECKPOINT_HEADER, length);
         kept += length;
         at += CHECKPOINT_HEADER + length;
         *c = next;
     }
+    c->chain = (struct checkpoint_chain){.image = CHECKPOINT_HEADER + first, .end = at, .crc = crc};
     return kept;
 }
 

@@ -8,7 +8,7 @@
 //
 //   0 magic "CNCKPT" 8 | 8 CRC-32C 4, over 12.. | 12 version 4 | 16 generation 8 | 24 journal id 16 | 40 position 8 | 48 sequence 8
 //   56 length of the edits 8 | 64 edits (edit.h)
-// Changes have magic "CNCHNG" and, instead of the version, the CRC of the image they change; each has the generation after the one before.
+// Changes have magic "CNCHNG" and, instead of the version, the CRC of what stands before them; each has the generation after that one's.
 // Where that ends lies what an earlier, longer slot left.
 #ifndef STORE_CHECKPOINT_H
 #define STORE_CHECKPOINT_H
@@ -18,27 +18,29 @@
 
 enum { CHECKPOINT_HEADER = 64, CHECKPOINT_SLOTS = 2 };
 
+// What is in a slot; all zero: not known.
+struct checkpoint_chain {
+    uint64_t image, end; // bytes
+    uint32_t crc;        // of the last part
+};
+
 struct checkpoint {
     uint64_t generation;
     struct uuid journal;
     uint64_t position, seq;     // of the first frame that is not in the image
+    struct checkpoint_chain chain; // when it was read
 };
 
 // `image` was begun with checkpoint_begin; the header is filled here. Written in place and synced; the file is made
 // if it is not there (then the caller syncs the folder).
 void checkpoint_begin(struct buf *image);
 int checkpoint_write(struct fs *fs, unsigned slot, const struct checkpoint *c, struct buf *image, struct err *err) MUST_USE;
-// What is in a slot; all zero: not known.
-struct checkpoint_chain {
-    uint64_t image, end; // bytes
-    uint32_t crc;        // of the image
-};
 // After a write and after an add.
 void checkpoint_wrote(struct checkpoint_chain *x, const struct buf *image);
 void checkpoint_added(struct checkpoint_chain *x, const struct buf *changes);
 // Puts changes behind what is there; begun with checkpoint_begin, too.
 int checkpoint_add(struct fs *fs, unsigned slot, const struct checkpoint *c, const struct checkpoint_chain *x, struct buf *changes, struct err *err) MUST_USE;
-// Writes a slot that was read as it is, and syncs it: the page cache may hold it alone, and the other one is going to be written over.
+// Writes a slot as it is read, and syncs it: what a process wrote before it was killed may be in the page cache only.
 int checkpoint_settle(struct fs *fs, unsigned slot, struct err *err) MUST_USE;
 // Appends the edits of image and changes to `image`. ERR_NOT_FOUND, ERR_CORRUPT, ERR_UNSUPPORTED.
 int checkpoint_read(struct fs *fs, unsigned slot, struct checkpoint *ret, struct buf *image, struct err *err) MUST_USE;

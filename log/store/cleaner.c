@@ -5,9 +5,10 @@
 #include <stdio.h>
 
 #include "risk.h"
+#include "settle.h"
 #include "verify.h"
 
-enum { ROUND_MS = 15000, TOLD_AGAIN_MS = 3600 * 1000 };
+enum { ROUND_MS = 15000, SETTLE_AFTER_MS = 1000, TOLD_AGAIN_MS = 3600 * 1000 };
 
 void cleaner_init(struct cleaner *c) {
     pthread_mutex_init(&c->lock, NULL);
@@ -74,7 +75,7 @@ static int clean_topic(void *arg, struct topic *t) {
         struct partition *p = topic_partition(t, i);
         if (is_over(r->s) || atomic_load(&r->s->is_stopped)) return 1;
         look_for_rest(r, p);
-        if (partition_health(p, NULL) || (!retain_partition(r->s, p, &err) && !compact_partition(r->s, p, &err))) continue;
+        if (atomic_load(&p->unsettled) || partition_health(p, NULL) || (!retain_partition(r->s, p, &err) && !compact_partition(r->s, p, &err))) continue;
         if (!r->failed) *r->err = err;
         r->failed = -1;
     }
@@ -86,6 +87,7 @@ int store_clean(struct store *s, struct err *err) {
     struct err why;
     struct round r = {.s = s, .err = &why};
     LOCK_SCOPE(&s->cleaner.round);
+    r.failed = settle_all(s, &why);
     store_topics(s, clean_topic, &r);
     if (!r.failed) r.failed = budget_keep(s, &why);
     risk_look(s);
@@ -103,10 +105,23 @@ static void tell_failure(struct store *s, const struct err *err) {
     store_event(s, STORE_EVENT_WARN, "cleaning failed: %s%s%s", err->msg, err->hint[0] ? "; " : "", err->hint);
 }
 
+// What the start left for later, when it has had its first second.
+static void settle_first(struct store *s) {
+    struct cleaner *c = &s->cleaner;
+    struct err err;
+    pthread_mutex_lock(&c->lock);
+    if (settle_left(s) && !c->closing && !c->hurry) cond_wait_ms(&c->wake, &c->lock, SETTLE_AFTER_MS);
+    bool closing = c->closing;
+    pthread_mutex_unlock(&c->lock);
+    LOCK_SCOPE(&c->round);
+    if (!closing && settle_all(s, &err)) store_event(s, STORE_EVENT_WARN, "looking through the partitions failed: %s", err.msg);
+}
+
 static void *run(void *arg) {
     struct store *s = arg;
     struct cleaner *c = &s->cleaner;
     int64_t last = clock_mono_ms(s->clock);
+    settle_first(s);
     pthread_mutex_lock(&c->lock);
     while (!c->closing) {
         if (!c->hurry) cond_wait_ms(&c->wake, &c->lock, ROUND_MS);

@@ -204,6 +204,7 @@ static int judge_log(struct recovery *r, struct partition *p, int64_t base, stru
         if (!s->fs->ops->fstat(f, &st, NULL) && st.size) quarantine_file(s, p, base, f, 0, st.size), r->report->cut_bytes += st.size;
         s->fs->ops->close(f, NULL);
     }
+    r->report->files_removed++;
     return segment_unlink_files(s, p, base, err);
 }
 
@@ -220,29 +221,47 @@ static int judge_cleaned(struct recovery *r, struct partition *p, const char *na
     char path[2 * SEGMENT_PATH];
     partition_folder(p, path);
     snprintf(path + strlen(path), sizeof(path) - strlen(path), "/%s", name);
+    r->report->files_removed++;
     return unlink_listed(r->s, path, err);
 }
 
 // A producer snapshot above the durable end tells of batches that are not there.
 static int judge_snapshot(struct recovery *r, struct partition *p, int64_t offset, struct err *err) {
     char path[SEGMENT_PATH];
-    if (offset <= p->hw) return 0;
     segment_path(p, offset, ".snapshot", path);
+    r->report->files_removed++;
     return unlink_listed(r->s, path, err);
 }
 
-static int judge_file(struct recovery *r, struct partition *p, const char *name, struct err *err) {
+enum stray { NO_STRAY, STRAY_CLEANED, STRAY_SNAPSHOT, STRAY_LOG };
+
+static enum stray stray_of(const struct partition *p, const char *name, int64_t *ret_number) {
     struct str s = str_of(name);
-    int64_t number;
-    if (s.n <= 20 || !str_to_i64(str_first(s, 20), &number) || number < 0) return 0;
+    if (s.n <= 20 || !str_to_i64(str_first(s, 20), ret_number) || *ret_number < 0) return NO_STRAY;
     struct str suffix = str_from(s, 20);
-    if (strstr(name, ".cleaned.")) return judge_cleaned(r, p, name, err);
-    if (str_eqz(suffix, ".snapshot")) return judge_snapshot(r, p, number, err);
+    if (strstr(name, ".cleaned.")) return STRAY_CLEANED;
+    if (str_eqz(suffix, ".snapshot")) return *ret_number > p->hw ? STRAY_SNAPSHOT : NO_STRAY;
     bool of_segment = str_eqz(suffix, ".log") || str_eqz(suffix, ".index") || str_eqz(suffix, ".timeindex") || str_eqz(suffix, ".txnindex");
-    return of_segment && !has_segment(p, number) ? judge_log(r, p, number, err) : 0;
+    return of_segment && !has_segment(p, *ret_number) ? STRAY_LOG : NO_STRAY;
 }
 
-static int judge_files(struct recovery *r, struct partition *p, struct err *err) {
+bool folder_has_stray(const struct partition *p, const char *name) {
+    int64_t number;
+    return stray_of(p, name, &number) != NO_STRAY;
+}
+
+static int judge_file(struct recovery *r, struct partition *p, const char *name, struct err *err) {
+    int64_t number;
+    switch (stray_of(p, name, &number)) {
+    case STRAY_CLEANED: return judge_cleaned(r, p, name, err);
+    case STRAY_SNAPSHOT: return judge_snapshot(r, p, number, err);
+    case STRAY_LOG: return judge_log(r, p, number, err);
+    case NO_STRAY: break;
+    }
+    return 0;
+}
+
+int recover_folder(struct recovery *r, struct partition *p, struct err *err) {
     struct names x = {0};
     char folder[SEGMENT_PATH];
     partition_folder(p, folder);
@@ -274,7 +293,7 @@ int recover_folders(struct recovery *r, struct err *err) {
     for (struct map_entry *e; (e = map_next(&r->s->catalogue.topics, &at));) {
         struct topic *t = e->value;
         for (int32_t i = 0; i < t->count; i++)
-            if (judge_files(r, topic_partition(t, i), err)) return -1;
+            if (!atomic_load(&topic_partition(t, i)->unsettled) && !r->report->was_clean && recover_folder(r, topic_partition(t, i), err)) return -1;
     }
     if (judge_folders(r, err)) return -1;
     while (r->s->catalogue.graves) catalogue_bury(r->s, r->s->catalogue.graves->topic); // their folders went just now

@@ -6,6 +6,7 @@
 
 #include "catalogue.h"
 #include "cleaner.h"
+#include "settle.h"
 
 enum {
     RESERVE_STEP_MIN = 16 * 1024,        // bytes of a segment's tail reserved at once
@@ -162,6 +163,7 @@ static int roll(struct group *g, struct partition *p, struct err *err) {
 }
 
 int partition_roll(struct group *g, struct partition *p, struct err *err) {
+    if (settle_partition(g->s, p, err)) return -1;
     touch(g, p);
     return p->tail.size ? roll(g, p, err) : 0;
 }
@@ -179,6 +181,8 @@ static int take_room(struct group *g, const struct commit *c, struct partition *
 
 static int take_all_room(struct group *g, const struct commit *c, struct err *err) {
     if (!c->internal_only && budget_check(g->s, err)) return -1;
+    for (size_t i = 0; i < c->n; i++)
+        if (settle_partition(g->s, c->appends[i].p, err)) return -1;
     for (size_t i = 0; i < c->n; i++)
         if (partition_serves(c->appends[i].p, err)) return -1;
     for (size_t i = 0; i < c->n; i++) {

@@ -52,9 +52,10 @@ struct partition {
     struct topic *topic;
     uint32_t id;
     int32_t index;
-    int32_t epoch;                    // leader epoch of new batches; changes at open only
+    atomic_bool unsettled;            // left for later by the start (settle.h)
+    _Atomic int32_t epoch;            // leader epoch of new batches; the flusher's, rises before the first batch of it
     uint32_t epoch_count;
-    struct epoch_start *epochs;       // set at open
+    struct epoch_start *epochs;       // the flusher's
     pthread_mutex_t lock;             // guards from here to `tail`
     struct segment **segs;            // by base offset; the last is active
     size_t seg_count, seg_cap;

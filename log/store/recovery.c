@@ -66,6 +66,10 @@ static int load_slot(struct recovery *r, struct err *err) {
     int failed = best->good ? load_image(r, &best->image, err) || each_partition(r, check_loaded, err) : both_bad(&slots[0], &slots[1], err);
     r->at = best->at;
     s->slot_good = best == &slots[1];
+    // What both slots hold goes on.
+    if (slots[0].good && slots[1].good && best->at.generation == other->at.generation && best->at.chain.end == other->at.chain.end &&
+        best->at.chain.crc == other->at.chain.crc)
+        s->checkpointer.chain = best->at.chain;
     for (unsigned i = 0; i < CHECKPOINT_SLOTS && !failed; i++) {
         if (!slots[i].good) store_event(s, STORE_EVENT_WARN, "one checkpoint is unusable, the other one is used: %s", slots[i].why.msg);
     }
@@ -101,6 +105,17 @@ static bool range_continues(const struct partition *p, const struct edit *e) {
            e->end > e->first && e->size > 0 && e->size <= INT64_MAX - g->size;
 }
 
+// What frames say is news to the next checkpoint; whom they name may be in any state.
+static void note_named(struct recovery *r, const struct edit *e) {
+    struct partition *p = e->topic ? NULL : loader_partition(&r->loader, e->partition);
+    if (!p) {
+        atomic_store(&r->s->catalogue.reshaped, true);
+        return;
+    }
+    work_of(r, p)->swapped |= e->kind == EDIT_SWAP;
+    catalogue_changed(r->s, p);
+}
+
 static int note_range(struct recovery *r, const struct edit *e, int64_t time_ms, uint64_t *data_at, struct err *err) {
     struct partition *p = loader_partition(&r->loader, e->partition);
     uint64_t at = *data_at;
@@ -128,6 +143,7 @@ static int load_frame(struct recovery *r, const struct journal_frame *f, struct 
     while ((more = edit_next(&c, &e, err)) > 0) {
         int failed = e.kind == EDIT_RANGE ? note_range(r, &e, f->frame.time_ms, &data_at, err) : catalogue_load(&r->loader, &e, err);
         if (failed) break;
+        note_named(r, &e);
     }
     return more ? err_wrap(err, "journal: frame %" PRIu64, f->frame.seq) : 0;
 }
@@ -171,14 +187,26 @@ static int open_journal(struct store *s, struct err *err) {
     return err_hint(err, "without its journal the end of the log is not known, and nothing was changed; restore the folder from a copy");
 }
 
+static bool is_named(const struct recovery *r, const struct partition *p) { return map_get(&r->works, str_make(&p->id, sizeof(p->id))); }
+
+// What no frame names is left for later, when there is a later.
 static int recover_one(struct recovery *r, struct partition *p, struct err *err) {
+    struct store *s = r->s;
+    if (!is_named(r, p) && !p->failed && (r->report->was_clean || !s->o.cleaner_off)) {
+        if (r->report->was_clean) return 0;
+        atomic_store(&p->unsettled, true);
+        atomic_fetch_add(&s->unsettled, 1);
+        return 0;
+    }
     r->report->partitions_checked++;
     tell(r, "segments", r->report->partitions_checked, r->report->partitions);
     return recover_partition(r, p, err);
 }
 
 static int look_again(struct recovery *r, struct partition *p, struct err *err) {
+    bool failed = p->failed;
     verify_damaged(r->s, p);
+    if (failed && !p->failed) atomic_store(&r->s->catalogue.reshaped, true);
     return 0;
 }
 
@@ -187,6 +215,13 @@ static int count_one(struct recovery *r, struct partition *p, struct err *err) {
     if (p->failed) r->report->partitions_failed++;
     p->lso = partition_stable(p, p->hw);
     return 0;
+}
+
+// Adds to *ms what passed since the last lap.
+static void lap(struct recovery *r, int64_t *ms) {
+    int64_t now = clock_mono_ms(r->s->clock);
+    *ms += now - r->lap_ms;
+    r->lap_ms = now;
 }
 
 // What an unclean stop needs. The checkpoint at the end makes the result durable and the frames before it unnecessary.
@@ -201,17 +236,24 @@ static int mend(struct recovery *r, struct err *err) {
     // The frames before the last one are synced: it was written after them. What it says was only read, and now files go by it.
     if (r->report->frames && journal_settle(s->journal, r->last_frame, s->journal->head, err)) return -1;
     TEST_POINT("recovery-settled");
-    if (each_partition(r, recover_one, err) || recover_folders(r, err)) return -1;
+    lap(r, &r->report->journal_ms);
+    if (each_partition(r, recover_one, err)) return -1;
+    lap(r, &r->report->partitions_ms);
+    if (recover_folders(r, err)) return -1;
     TEST_POINT("recovery-mended");
+    lap(r, &r->report->folders_ms);
     if (checkpointer_run(s, err)) return -1;
     TEST_POINT("recovery-checkpointed");
+    lap(r, &r->report->checkpoint_ms);
     return 0;
 }
 
 static int recover_all(struct recovery *r, struct err *err) {
     struct store *s = r->s;
     bool clean;
+    r->lap_ms = clock_mono_ms(s->clock);
     if (open_journal(s, err) || load_slot(r, err) || clean_take(s, &r->at, &clean, err)) return -1;
+    lap(r, &r->report->catalogue_ms);
     s->checkpoint_generation = r->at.generation;
     s->checkpoint_seq = r->at.seq;
     if (load_frames(r, err)) return -1;

@@ -20,7 +20,11 @@ struct replay {
     uint32_t generation, crc_before, crc;
     bool is_inline;
 };
-struct work { struct partition *p; size_t first, last; };
+struct work {             // a partition that frames name
+    struct partition *p;
+    size_t first, last;   // its ranges; 0 none
+    bool swapped;
+};
 struct recovery {
     struct store *s;
     struct loader loader;
@@ -31,6 +35,7 @@ struct recovery {
     struct recovery_report *report;
     uint64_t last_frame;                      // where it begins, if there is any
     int64_t told_ms;                          // when progress was last told
+    int64_t lap_ms;                           // when the last part of it was done
 };
 
 int recover(struct store *s, struct err *err) MUST_USE;
@@ -38,7 +43,10 @@ int recover(struct store *s, struct err *err) MUST_USE;
 // replay.c: one partition. Errors of its own stop that partition only; -1 is for what must stop the start (a failed sync).
 int recover_partition(struct recovery *r, struct partition *p, struct err *err) MUST_USE;
 // folders.c
-int recover_folders(struct recovery *r, struct err *err) MUST_USE;
+int recover_folders(struct recovery *r, struct err *err) MUST_USE; // of partitions that are not left for later, and of none
+int recover_folder(struct recovery *r, struct partition *p, struct err *err) MUST_USE;
+// Would that do anything about this file of the partition's? With the lock, or the flusher.
+bool folder_has_stray(const struct partition *p, const char *name);
 int recover_swaps(struct store *s, struct partition *p, struct err *err) MUST_USE;
 // quarantine.c: keeps bytes [from, to) of a file, as far as the budget goes. What can not be kept is told as an event.
 void quarantine_file(struct store *s, const struct partition *p, int64_t base, struct fs_file *f, uint64_t from, uint64_t to);

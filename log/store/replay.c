@@ -94,7 +94,8 @@ static void note_end(struct mend *m, const struct producer_end *end) {
 static bool take_batch(struct mend *m, const uint8_t *p, const struct batch_header *h, int64_t next) {
     struct batch_marker marker;
     struct producer_end end;
-    if (h->base_offset != next || h->leader_epoch > m->p->epoch || h->last_offset_delta < 0) return false;
+    if (h->base_offset != next || h->last_offset_delta < 0) return false;
+    if (h->leader_epoch > m->p->epoch) partition_set_epoch(m->p, h->leader_epoch, next); // risen after the checkpoint
     if (h->producer_id < 0) return true;
     bool is_marker = h->attributes & BATCH_CONTROL && !batch_marker_read(p, batch_size(h), &marker);
     if (!m->p->producers) m->p->producers = producers_new();
@@ -127,6 +128,8 @@ static int read_range(struct mend *m, struct fs_file *f, uint64_t at, const stru
 static int open_to_mend(struct mend *m, struct segment *g, struct open_file **ret, struct err *err) {
     char path[SEGMENT_PATH];
     segment_path(m->p, g->base, ".log", path);
+    LOCK_SCOPE(&m->p->lock);
+    if (g->sealed) files_close(&m->s->files, &g->file); // a reader has opened it for reading
     return files_get(&m->s->files, &g->file, path, FS_WRITE | FS_CREATE, ret, err);
 }
 
@@ -142,6 +145,11 @@ static int write_back(struct mend *m, struct fs_file *f, const struct replay *x,
     if (fs_pwrite(m->s->fs, f, m->bytes.p, m->bytes.n, x->position, err)) return -1;
     m->r->report->restored_bytes += m->bytes.n;
     return 0;
+}
+
+static void close_mended(struct mend *m, struct segment *g) { // opened for writing only now
+    LOCK_SCOPE(&m->p->lock);
+    files_close(&m->s->files, &g->file);
 }
 
 static int replay_range(struct mend *m, const struct replay *x, struct segment *g, struct err *err) {
@@ -210,7 +218,7 @@ static int settle_segment(struct mend *m, struct segment *g, struct err *err) {
     if (!failed && st.size > g->size) failed = cut_segment(m, g, f->f, st.size, err);
     if (!failed && !MUTANT("recovery-trusts-page-cache")) failed = m->s->fs->ops->fdatasync(f->f, err);
     files_put(&m->s->files, f);
-    if (g->sealed) files_close(&m->s->files, &g->file); // opened for writing only now
+    if (g->sealed) close_mended(m, g);
     return failed;
 }
 
@@ -253,7 +261,7 @@ static void settle_index(struct mend *m, struct segment *g) {
     m->r->report->indexes_rebuilt++;
     if (g == partition_active(m->p)) return;
     int failed = index_seal(g->index, NULL);
-    if (!failed) index_free(g->index), g->index = NULL;
+    if (!failed) segment_forget_index(m->p, g);
 }
 
 static int settle(struct mend *m, struct err *err) {
@@ -275,7 +283,7 @@ static int settle(struct mend *m, struct err *err) {
 
 static int mend_partition(struct mend *m, struct err *err) {
     int failed = check_folder(m, err);
-    if (!failed) failed = recover_swaps(m->s, m->p, err);
+    if (!failed && m->w && m->w->swapped) failed = recover_swaps(m->s, m->p, err);
     if (!failed) failed = check_files(m, err);
     if (!failed) failed = replay_all(m, err);
     if (failed < 0) return -1;

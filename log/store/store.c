@@ -13,6 +13,7 @@
 #include "meta.h"
 #include "recovery.h"
 #include "risk.h"
+#include "settle.h"
 
 #define MIB ((uint64_t)1024 * 1024)
 enum { OPEN_FILES_MOST = 4096, OPEN_FILES_LEAST = 64 };
@@ -204,7 +205,7 @@ int store_open(const struct store_options *o, struct store **ret, struct err *er
 // ── closing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static int close_clean(struct store *s, struct err *err) {
-    if (store_check_running(s, err) || checkpointer_run(s, err)) return -1;
+    if (store_check_running(s, err) || settle_all(s, err) || checkpointer_run(s, err)) return -1;
     return clean_write(s, &(struct checkpoint){.generation = s->checkpoint_generation, .journal = s->journal->id, .seq = s->checkpoint_seq}, err);
 }
 
@@ -223,6 +224,7 @@ int store_close(struct store *s, struct err *err) {
 void store_report(struct store *s, struct recovery_report *ret) {
     LOCK_SCOPE(&s->state);
     *ret = s->report;
+    ret->partitions_left = settle_left(s);
 }
 
 void store_report_aborted(struct store *s, uint32_t transactions) {

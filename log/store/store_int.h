@@ -149,6 +149,7 @@ struct store {
     size_t risk_count;
     atomic_bool partition_failed;     // somebody stopped a partition: the flusher fires its watches
     atomic_bool is_stopped;           // the same as stopped, to look at without the lock
+    atomic_uint unsettled;            // partitions
     struct histogram *commit_us, *sync_us;
     _Atomic uint64_t commits, batches, bytes_appended, groups, checkpoints, quarantined, quarantine_dropped;
     uint64_t quarantine_number;

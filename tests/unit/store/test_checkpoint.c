@@ -5,6 +5,7 @@
 #include "catalogue.h"
 #include "checkpoint.h"
 #include "fixture.h"
+#include "fs_crash.h"
 
 static const struct uuid JOURNAL = {"0123456789abcde"}, OTHER = {"0123456789abcdf"};
 
@@ -104,21 +105,34 @@ TEST(a_slot_cut_or_flipped_anywhere_is_an_earlier_one_or_none) {
     fs_close(fs);
 }
 
+TEST(changes_behind_others_than_those_they_were_put_behind_do_not_count) {
+    struct checkpoint_chain x, early;
+    struct fs *fs = fs_mem_new();
+    write_image(fs, 3, "one,", &x);
+    early = x;
+    add(fs, 4, "two,", &x);
+    add(fs, 5, "three", &x);
+    add(fs, 4, "TWO,", &early); // of the same length: what follows fits, but for what it was put behind
+    assert_string_equal(slot_text(fs), "4:one,TWO,");
+    fs_close(fs);
+}
+
 TEST(changes_of_another_image_journal_or_generation_do_not_count) {
-    struct checkpoint_chain x, old;
+    struct checkpoint_chain x, old, image;
     struct fs *fs = fs_mem_new();
     write_image(fs, 3, "old!", &old);
     add(fs, 8, "left over", &old); // where the next image ends, of the generation that would be next
-    write_image(fs, 7, "new!", &x);
+    write_image(fs, 7, "new!", &image);
     assert_string_equal(slot_text(fs), "7:new!");
+    x = image;
     add(fs, 9, "one is missing", &x);
     assert_string_equal(slot_text(fs), "7:new!");
     struct checkpoint c = at_generation(8);
     c.journal = OTHER;
-    x.end = x.image;
+    x = image;
     add_changes(fs, &c, "of another journal", &x);
     assert_string_equal(slot_text(fs), "7:new!");
-    x.end = x.image;
+    x = image;
     add(fs, 8, "good", &x);
     assert_string_equal(slot_text(fs), "8:new!good");
     fs_close(fs);
@@ -246,4 +260,61 @@ TEST(a_checkpoint_costs_what_changed_and_a_slot_is_never_much_longer_than_the_ca
     buf_done(&image);
     fixture_close(s);
     fs_close(fs);
+}
+
+// ── power cuts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static bool writes_slot(const struct fs_event *e) { return e->kind == FS_EV_WRITE && !strncmp(e->path, "checkpoint-", 11); }
+
+static struct fs_keep torn_slots(void *arg, const struct fs_trace *t, size_t event) {
+    const struct fs_event *e = &t->events[event];
+    return (struct fs_keep){.take = writes_slot(e) ? e->n / 2 : UINT64_MAX};
+}
+
+// The event after the nth write to a slot in the trace from `from` on.
+static size_t after_slot_write(const struct fs_trace *t, size_t from, unsigned nth) {
+    for (size_t i = from; i < t->n; i++)
+        if (writes_slot(&t->events[i]) && !nth--) return i + 1;
+    fail_msg("there is no such write");
+    return 0;
+}
+
+// Opens the disk and forgets about it. Takes the disk.
+static void check_puts(struct fs *disk, int64_t puts, const char *when) {
+    struct store_options o = fixture_options(disk);
+    struct store *s;
+    struct err err;
+    if (store_open(&o, &s, &err)) fail_msg("%s: %s", when, err.msg);
+    assert_int_equal(fixture_offsets(s, "many", 0).high_watermark, puts);
+    fixture_close(s);
+    fs_close(disk);
+}
+
+// A checkpoint that a killed process wrote may be in the page cache only: it is on the disk before the other slot is touched.
+TEST(a_kill_while_a_slot_is_written_and_a_power_cut_while_the_next_process_writes_one_leave_a_slot) {
+    for (unsigned slot = 0; slot < 2; slot++) {
+        struct fs *mem = fs_mem_new(), *fs = fs_fault_new(mem);
+        struct err err;
+        fs_fault_record(fs, true);
+        struct store *s = fixture_open(fs);
+        fixture_topic(s, "many", 60, NULL, NULL);
+        for (int i = 0; i < 5; i++) assert_int_equal(fixture_put(s, "many", 0, "x", &err), i);
+        size_t before = fs_fault_recorded(fs);
+        assert_ok(store_checkpoint(s, &err), err);
+        fixture_close(s);
+        const struct fs_trace *first = fs_fault_trace(fs);
+        size_t killed = after_slot_write(first, before, slot);
+        struct fs *second = fs_fault_new(fs_crash(NULL, first, killed, fs_keep_all, NULL)), *base = fs_crash(NULL, first, killed, torn_slots, NULL);
+        fs_fault_record(second, true);
+        s = fixture_open(second);
+        fixture_close(s);
+        const struct fs_trace *next = fs_fault_trace(second);
+        for (unsigned n = 0; n < 2; n++) {
+            size_t cut = after_slot_write(next, 0, n);
+            check_puts(fs_crash(base, next, cut, torn_slots, NULL), 5, n ? "cut in the second write" : "cut in the first write");
+        }
+        fs_close(base);
+        fs_close(second);
+        fs_close(fs);
+    }
 }

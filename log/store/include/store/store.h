@@ -59,7 +59,7 @@ struct store_options {        // zero means the default
     // What topics that say nothing get instead of the settings' own defaults. Borrowed until store_close. Changing them changes every such topic.
     const struct topic_setting *topic_defaults;
     size_t topic_default_count;
-    bool cleaner_off;         // tests: no retention, no rewriting
+    bool cleaner_off;         // tests: no retention, no rewriting; and a start looks at every partition, as nobody would later
     uint32_t open_files;      // segment files kept open; half of RLIMIT_NOFILE, at most 4096
     // What happened, one line of text each; from any thread. May be NULL.
     void (*event)(void *arg, enum store_event_kind kind, const char *text);
@@ -70,11 +70,15 @@ struct store_options {        // zero means the default
 struct recovery_report {
     bool was_clean;           // clean-shutdown marker found
     uint64_t frames, frame_bytes;
-    uint32_t partitions, partitions_checked, partitions_failed;
+    uint32_t partitions, partitions_failed;
+    uint32_t partitions_checked; // those that the journal names
+    uint32_t partitions_left; // the others, looked through after the start: how many still; what is found there adds to what is below
     uint64_t restored_bytes;  // rewritten from the journal
     uint64_t cut_bytes;       // above the durable end, moved to quarantine
+    uint32_t files_removed;   // of no segment
     uint32_t indexes_rebuilt, transactions_aborted, folders_set_aside;
-    int64_t took_ms;
+    int64_t took_ms;          // all of it, and of that:
+    int64_t catalogue_ms, journal_ms, partitions_ms, folders_ms, checkpoint_ms;
 };
 
 // Opens (or, in an empty directory, creates) a store and recovers it by promise 4; on return 0 everything shown is durable.
