@@ -132,6 +132,22 @@ static int sync_segment(struct store *s, const struct dirty *d, struct err *err)
     return failed ? -1 : 0;
 }
 
+int checkpointer_spill(struct store *s, struct err *err) {
+    while (s->dirty_count > 1 && files_crowded(&s->files)) {
+        struct dirty d = s->dirty[0];
+        d.sealed = d.seg->sealed;
+        d.txn = d.seg->txn_dirty;
+        if (sync_segment(s, &d, err)) {
+            store_stop(s, err);
+            return store_check_running(s, err);
+        }
+        d.seg->dirty = d.seg->txn_dirty = false;
+        memmove(s->dirty, s->dirty + 1, --s->dirty_count * sizeof(d));
+        release_dirty(s, &d);
+    }
+    return 0;
+}
+
 // Many files are synced by several threads: the file system then commits once for all that wait.
 struct sync_work {
     struct store *s;
@@ -277,7 +293,7 @@ void checkpointer_changed(struct store *s) {
     struct checkpointer *c = &s->checkpointer;
     int64_t now = clock_mono_ms(s->clock);
     bool first = !atomic_exchange(&c->changed_ms, now ? now : 1);
-    bool filled = s->journal->head - s->captured_at >= s->journal->area / 4 || files_crowded(&s->files);
+    bool filled = s->journal->head - s->captured_at >= s->journal->area / 4 || s->dirty_count >= s->files.limit / 2;
     if (filled) checkpointer_hurry(s);
     if (!first) return;
     LOCK_SCOPE(&c->lock);

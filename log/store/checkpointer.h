@@ -17,6 +17,9 @@ int checkpointer_start(struct store *s, struct err *err) MUST_USE;
 void checkpointer_stop(struct store *s);
 void checkpointer_changed(struct store *s);                     // a frame was written
 void checkpointer_hurry(struct store *s);                       // somebody waits for journal space
+// [flusher] While more segment files are open than may be: does its part of the next checkpoint for the dirty segment that is so longest and lets it
+// go; all but the newest. Failure stops the store.
+int checkpointer_spill(struct store *s, struct err *err) MUST_USE;
 bool checkpointer_failed(struct store *s, struct err *ret);     // the last attempt
 int checkpointer_run(struct store *s, struct err *err) MUST_USE; // one now, on this thread
 

@@ -2,8 +2,8 @@
 // Open segment files: opened when needed, shared by references, closed least recently used first.
 //
 // A slot lives inside the struct segment it opens. A file with references is never closed; one that holds bytes not yet synced keeps a
-// reference until they are, because a system may forget a write error with the last descriptor. So the bound is soft: past it
-// `files_crowded` asks for a checkpoint, which lets such references go. Thread-safe.
+// reference until they are, because a system may forget a write error with the last descriptor. Past the bound `files_crowded` says so, and the
+// flusher syncs files early to let such references go: what remains beyond it are files being read at the moment. Thread-safe.
 #ifndef STORE_FILES_H
 #define STORE_FILES_H
 

@@ -20,6 +20,7 @@ static int write_range(struct group *g, struct range *r, struct err *err) {
         r->crc = crc32c(r->crc, a->bytes.p, a->bytes.n);
         push_iov(g, a->bytes.p, a->bytes.n);
     }
+    if (dirty_add(g->s, r->p, r->seg, err)) return -1;
     r->written = true;
     return g->s->fs->ops->pwritev(r->seg->file.open->f, g->iov, (int)g->iov_count, r->position, err);
 }
@@ -40,6 +41,7 @@ static int sync_pointed(struct group *g, struct err *err) {
     for (size_t i = 0; i < g->step_count; i++) {
         const struct range *r = g->steps[i].range;
         if (!r || is_inline(g, r) || MUTANT("frame-before-segment-sync")) continue;
+        if (dirty_add(g->s, r->p, r->seg, err)) return -1;
         struct fs_file *f = MUTANT("wrong-file-synced") ? g->s->journal->file : r->seg->file.open->f;
         if (g->s->fs->ops->fdatasync(f, err)) return -1;
     }
@@ -103,6 +105,7 @@ static int undo_step(struct group *g, const struct step *step, struct err *err) 
     struct range *r = step->range;
     if (step->rolled) return segment_unlink_files(s, step->rolled, step->next->base, err);
     if (!r->written || r->seg != partition_active(r->p)) return 0; // the file goes with its segment
+    if (dirty_add(s, r->p, r->seg, err)) return -1;
     r->seg->file.open->reserved = r->position;
     return s->fs->ops->truncate(r->seg->file.open->f, r->position, err);
 }

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "catalogue.h"
+#include "checkpointer.h"
 #include "cleaner.h"
 #include "settle.h"
 
@@ -102,7 +103,7 @@ int dirty_add(struct store *s, struct partition *p, struct segment *seg, struct 
     VEC_PUSH(s->dirty, s->dirty_count, s->dirty_cap, ((struct dirty){p, segment_ref(seg), f}));
     seg->dirty = true;
     catalogue_changed(s, p);
-    return 0;
+    return checkpointer_spill(s, err);
 }
 
 static bool roll_due(const struct group *g, const struct partition *p, size_t more) {

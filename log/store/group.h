@@ -62,7 +62,8 @@ void group_publish(struct group *g);
 // What to answer for a failure that was undone: a code that says "again".
 void group_retriable(struct err *err);
 
-// Keeps the segment's file open and in the list of what the next checkpoint syncs.
+// Keeps the segment's file open (seg->file.open is it, until the next call) and in the list of what the next checkpoint syncs. Where more
+// files are open than may be, those longest in the list are synced now and let go.
 int dirty_add(struct store *s, struct partition *p, struct segment *seg, struct err *err) MUST_USE;
 
 #endif

@@ -16,7 +16,7 @@
 #include "settle.h"
 
 #define MIB ((uint64_t)1024 * 1024)
-enum { OPEN_FILES_MOST = 4096, OPEN_FILES_LEAST = 64 };
+enum { OPEN_FILES_MOST = 16384, OPEN_FILES_LEAST = 64 };
 
 void store_event(struct store *s, enum store_event_kind kind, const char *fmt, ...) {
     char text[1024];

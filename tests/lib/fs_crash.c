@@ -151,8 +151,8 @@ static void apply_write(struct fs_mem *disk, const struct fs_event *e, int node,
 
 static void apply_allocate(struct fs_mem *disk, const struct fs_event *e, int node) {
     struct mem_node *n = disk->nodes[node];
-    if (n->reserved < e->at + e->n) n->reserved = e->at + e->n;
-    if (!e->keep_size && n->size < e->at + e->n) n->size = e->at + e->n;
+    uint64_t end = e->at + e->n;
+    mem_set_extent(disk, node, !e->keep_size && n->size < end ? end : n->size, n->reserved < end ? end : n->reserved);
 }
 
 static void apply(struct fs_mem *disk, const struct fs_event *e, const struct step *s, struct fs_keep k) {

@@ -21,7 +21,7 @@ struct fs_fault {
     unsigned counts[OPS];
     void (*_Atomic on_call)(void *arg, enum fs_op op, const char *path);
     void *on_call_arg;
-    unsigned open_files, last_handle;
+    unsigned open_files, most_open, last_handle;
     bool recording;
     struct fs_trace trace;
 };
@@ -99,7 +99,7 @@ static int open_inner(struct fs_fault *x, const char *path, int flags, struct fs
     struct fs_file *f = xmalloc(sizeof(*f) + strlen(path) + 1);
     *f = (struct fs_file){.fs = x, .inner = inner, .handle = ++x->last_handle};
     memcpy(f->path, path, strlen(path) + 1);
-    x->open_files++;
+    if (++x->open_files > x->most_open) x->most_open = x->open_files;
     trace_add(x, existed ? FS_EV_OPEN : FS_EV_CREATE, path)->handle = f->handle;
     if (existed && flags & FS_TRUNC) trace_add(x, FS_EV_TRUNCATE, path)->handle = f->handle;
     *ret = f;
@@ -351,6 +351,12 @@ unsigned fs_fault_open_files(struct fs *fs) {
     struct fs_fault *x = fault_of(fs);
     LOCK_SCOPE(&x->mutex);
     return x->open_files;
+}
+
+unsigned fs_fault_most_open(struct fs *fs) {
+    struct fs_fault *x = fault_of(fs);
+    LOCK_SCOPE(&x->mutex);
+    return x->most_open;
 }
 
 void fs_fault_record(struct fs *fs, bool on) {

@@ -49,6 +49,7 @@ void fs_fault_on_call(struct fs *fs, void (*fn)(void *arg, enum fs_op op, const 
 // Calls of these operations so far (rules or not): run once, then fail each of them in turn.
 unsigned fs_fault_count(struct fs *fs, unsigned ops);
 unsigned fs_fault_open_files(struct fs *fs); // for "every path closes its files"
+unsigned fs_fault_most_open(struct fs *fs);  // at any time so far
 
 enum fs_event_kind {
     FS_EV_OPEN,     // an existing file got a handle

@@ -71,17 +71,11 @@ static int64_t mem_pread(struct fs_file *f, void *p, size_t n, uint64_t at, stru
     return (int64_t)mem_read(f->fs, f->node, at, p, n);
 }
 
-static uint64_t used_bytes(const struct fs_mem *m) {
-    uint64_t used = 0;
-    for (size_t i = 0; i < m->node_count; i++) used += mem_allocated(m->nodes[i]);
-    return used;
-}
-
 // Whether the disk has room for the file to reach `end`.
 static bool has_space(const struct fs_mem *m, const struct mem_node *n, uint64_t end) {
     struct mem_node grown = {.size = end};
     uint64_t now = mem_allocated(n), then = mem_allocated(&grown);
-    return then <= now || used_bytes(m) - now + then <= m->capacity;
+    return then <= now || m->used - now + then <= m->capacity;
 }
 
 static int mem_pwritev(struct fs_file *f, const struct iovec *iov, int iovcnt, uint64_t at, struct err *err) {
@@ -111,8 +105,8 @@ static int mem_allocate(struct fs_file *f, uint64_t at, uint64_t n, bool keep_si
     if (!n) return 0;
     int sys = !f->writable ? EBADF : !has_space(f->fs, node, at + n) ? ENOSPC : 0;
     if (sys) return err_sys(err, sys, "allocate %llu bytes of %s at %llu", (unsigned long long)n, f->path, (unsigned long long)at);
-    if (node->reserved < at + n) node->reserved = at + n;
-    if (!keep_size && node->size < at + n) node->size = at + n;
+    uint64_t end = at + n;
+    mem_set_extent(f->fs, f->node, !keep_size && node->size < end ? end : node->size, node->reserved < end ? end : node->reserved);
     return 0;
 }
 
@@ -225,8 +219,7 @@ static int mem_list(struct fs *fs, const char *path, int (*each)(void *arg, cons
 static int mem_space(struct fs *fs, struct fs_space *ret, struct err *err) {
     struct fs_mem *m = mem_of(fs);
     LOCK_SCOPE(&m->mutex);
-    uint64_t used = used_bytes(m);
-    *ret = (struct fs_space){.total = m->capacity, .available = used < m->capacity ? m->capacity - used : 0};
+    *ret = (struct fs_space){.total = m->capacity, .available = m->used < m->capacity ? m->capacity - m->used : 0};
     return 0;
 }
 

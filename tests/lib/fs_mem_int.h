@@ -39,7 +39,7 @@ struct fs_mem {
     pthread_mutex_t mutex; // guards all below
     struct mem_node **nodes;
     size_t node_count, node_cap;
-    uint64_t capacity;
+    uint64_t capacity, used; // bytes; used: mem_allocated of all nodes
     char **locks;
     size_t lock_count, lock_cap;
 };
@@ -61,6 +61,7 @@ int mem_lookup(const struct fs_mem *m, const char *path); // "" and "." are the 
 void mem_write(struct fs_mem *m, int node, uint64_t at, const void *p, size_t n);
 size_t mem_read(const struct fs_mem *m, int node, uint64_t at, void *p, size_t n);
 void mem_resize(struct fs_mem *m, int node, uint64_t size);
+void mem_set_extent(struct fs_mem *m, int node, uint64_t size, uint64_t reserved); // nothing else changes these two
 uint64_t mem_allocated(const struct mem_node *n);
 
 #endif

@@ -42,7 +42,9 @@ static void node_empty(struct mem_node *n) {
 
 void mem_node_drop(struct fs_mem *m, int node) {
     struct mem_node *n = m->nodes[node];
-    if (node && !n->links && !n->opens) node_empty(n);
+    if (!node || n->links || n->opens) return;
+    mem_set_extent(m, node, 0, 0);
+    node_empty(n);
 }
 
 static struct mem_node *node_copy(const struct mem_node *from) {
@@ -64,6 +66,7 @@ struct fs_mem *mem_clone(const struct fs_mem *m) {
     struct fs_mem *copy = xcalloc(1, sizeof(*copy));
     copy->fs = m->fs;
     copy->capacity = m->capacity;
+    copy->used = m->used;
     pthread_mutex_init(&copy->mutex, NULL);
     for (size_t i = 0; i < m->node_count; i++)
         VEC_PUSH(copy->nodes, copy->node_count, copy->node_cap, node_copy(m->nodes[i]));
@@ -173,7 +176,7 @@ void mem_write(struct fs_mem *m, int node, uint64_t at, const void *p, size_t n)
     struct mem_node *file = m->nodes[node];
     const uint8_t *from = p;
     if (n) want_pages(file, at + n);
-    if (n && at + n > file->size) file->size = at + n;
+    if (n && at + n > file->size) mem_set_extent(m, node, at + n, file->reserved);
     while (n) {
         size_t page = (size_t)(at / MEM_PAGE), skip = (size_t)(at % MEM_PAGE);
         size_t part = n < MEM_PAGE - skip ? n : MEM_PAGE - skip;
@@ -207,8 +210,16 @@ void mem_resize(struct fs_mem *m, int node, uint64_t size) {
             memset(own_page(file, keep - 1)->bytes + tail, 0, MEM_PAGE - tail);
         }
     }
-    if (file->reserved > size) file->reserved = size; // as ext4 and XFS do, also when the size stays
-    file->size = size;
+    // As ext4 and XFS do, also when the size stays.
+    mem_set_extent(m, node, size, file->reserved > size ? size : file->reserved);
+}
+
+void mem_set_extent(struct fs_mem *m, int node, uint64_t size, uint64_t reserved) {
+    struct mem_node *n = m->nodes[node];
+    m->used -= mem_allocated(n);
+    n->size = size;
+    n->reserved = reserved;
+    m->used += mem_allocated(n);
 }
 
 uint64_t mem_allocated(const struct mem_node *n) {

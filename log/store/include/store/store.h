@@ -60,7 +60,7 @@ struct store_options {        // zero means the default
     const struct topic_setting *topic_defaults;
     size_t topic_default_count;
     bool cleaner_off;         // tests: no retention, no rewriting; and a start looks at every partition, as nobody would later
-    uint32_t open_files;      // segment files kept open; half of RLIMIT_NOFILE, at most 4096
+    uint32_t open_files;      // segment files kept open; half of RLIMIT_NOFILE, at most 16384
     // What happened, one line of text each; from any thread. May be NULL.
     void (*event)(void *arg, enum store_event_kind kind, const char *text);
     void (*progress)(void *arg, const struct store_progress *p); // during store_open, at most every 100 ms. May be NULL.
