@@ -121,13 +121,19 @@ static int sync_index(const struct dirty *d, struct err *err) {
     return -1;
 }
 
+static int sync_folder(struct store *s, const struct partition *p, struct err *err) {
+    char folder[SEGMENT_PATH];
+    partition_folder(p, folder);
+    return s->fs->ops->sync_dir(s->fs, folder, err) ? failed_sync(err) : 0;
+}
+
 static int sync_segment(struct store *s, const struct dirty *d, struct err *err) {
     if (atomic_load(&d->seg->dropped)) return 0;
     if (d->sealed) s->fs->ops->truncate(d->file->f, d->seg->size, NULL); // gives back what was reserved ahead; it may fail
     if (!MUTANT("checkpoint-without-segment-sync") && s->fs->ops->fdatasync(d->file->f, err)) return failed_sync(err);
     TEST_POINT("checkpoint-segment-synced");
     if (!partition_enter(d->p)) return 0;
-    int failed = (d->txn && sync_aborted(s, d->p, d->seg, err)) || sync_index(d, err);
+    int failed = (d->txn && sync_aborted(s, d->p, d->seg, err)) || (d->folder && sync_folder(s, d->p, err)) || sync_index(d, err);
     partition_leave(d->p);
     return failed ? -1 : 0;
 }

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "group.h"
 #include "recovery.h"
 
 struct mend {
@@ -206,7 +207,7 @@ static int cut_segment(struct mend *m, struct segment *g, struct fs_file *f, uin
     return 0;
 }
 
-// Nothing above the durable end, everything below it synced.
+// Nothing above the durable end, everything below it synced: by the checkpoint that follows, where several threads do so for all.
 static int settle_segment(struct mend *m, struct segment *g, struct err *err) {
     struct open_file *f;
     struct fs_stat st;
@@ -216,7 +217,7 @@ static int settle_segment(struct mend *m, struct segment *g, struct err *err) {
     if (open_to_mend(m, g, &f, err)) return -1;
     int failed = m->s->fs->ops->fstat(f->f, &st, err);
     if (!failed && st.size > g->size) failed = cut_segment(m, g, f->f, st.size, err);
-    if (!failed && !MUTANT("recovery-trusts-page-cache")) failed = m->s->fs->ops->fdatasync(f->f, err);
+    if (!failed && !MUTANT("recovery-trusts-page-cache")) failed = dirty_add(m->s, m->p, g, err);
     files_put(&m->s->files, f);
     if (g->sealed) close_mended(m, g);
     return failed;
@@ -264,8 +265,15 @@ static void settle_index(struct mend *m, struct segment *g) {
     if (!failed) segment_forget_index(m->p, g);
 }
 
-static int settle(struct mend *m, struct err *err) {
+static int settle_folder(struct mend *m, struct err *err) {
     char folder[SEGMENT_PATH];
+    struct dirty *last = m->s->dirty_count ? &m->s->dirty[m->s->dirty_count - 1] : NULL;
+    if (last && last->p == m->p) return last->folder = true, 0;
+    partition_folder(m->p, folder);
+    return m->s->fs->ops->sync_dir(m->s->fs, folder, err);
+}
+
+static int settle(struct mend *m, struct err *err) {
     for (size_t i = 0; i < m->p->seg_count; i++) {
         struct segment *g = m->p->segs[i];
         bool cut = m->cut;
@@ -277,8 +285,7 @@ static int settle(struct mend *m, struct err *err) {
         if (settle_aborts(m, g, err)) return -1;
         settle_index(m, g);
     }
-    partition_folder(m->p, folder);
-    return m->w || m->cut ? m->s->fs->ops->sync_dir(m->s->fs, folder, err) : 0;
+    return m->w || m->cut ? settle_folder(m, err) : 0;
 }
 
 static int mend_partition(struct mend *m, struct err *err) {

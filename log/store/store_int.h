@@ -67,6 +67,7 @@ struct dirty {
     struct segment *seg;
     struct open_file *file;
     bool sealed, txn;         // as of the capture: seal its index; sync its transaction index
+    bool folder;              // and its folder
 };
 
 struct checkpointer {

@@ -205,8 +205,8 @@ TEST(a_cut_that_can_not_be_made_durable_stops_the_store) {
     fs = fs_fault_new(mem);
     struct store *s = open_later(fs);
     fs_fault_add(fs, (struct fs_fault_rule){.ops = FS_OP_SYNC, .path = "t-7/", .sys = 5});
-    assert_int_equal(fixture_put(s, "t", 7, "more", &err), -1);
-    assert_int_equal(err.code, ERR_STOPPED);
+    assert_int_equal(fixture_put(s, "t", 7, "more", &err), PUTS);
+    assert_fails(store_checkpoint(s, &err), err, ERR_IO);
     assert_fails(store_health(s, &err), err, ERR_STOPPED);
     assert_fails(store_close(s, &err), err, ERR_STOPPED);
     fs_close(fs);
