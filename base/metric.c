@@ -2,13 +2,17 @@
 // Histograms with log-linear buckets, groups of metrics made from rows, and the registry that lists the groups.
 #include "base/metric.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/thread.h"
 
-// Values below 16 have a bucket each; above, every power of two is cut into 16.
-enum { SUB_BITS = 4, SUBS = 1 << SUB_BITS, BUCKETS = (63 - SUB_BITS + 1) * SUBS };
+// With n sub-bits values below 2^n have a bucket each; above, every power of two is cut into 2^n.
+enum { SUB_BITS = 4, SMALL_BITS = 2, SMALL_OCTAVES = 26 };
+#define BUCKETS_OF(bits, octaves) (((octaves) - (bits) + 1) << (bits))
+enum { BUCKETS = BUCKETS_OF(SUB_BITS, 63) };
+static_assert(SMALL_HISTOGRAM == BUCKETS_OF(SMALL_BITS, SMALL_OCTAVES), "as many buckets as the header says");
 
 struct histogram {
     _Atomic uint64_t buckets[BUCKETS];
@@ -18,21 +22,22 @@ struct histogram *histogram_new(void) { return xcalloc(1, sizeof(struct histogra
 
 void histogram_free(struct histogram *h) { free(h); }
 
-static size_t bucket_of(uint64_t v) {
-    if (v < SUBS) return (size_t)v;
+static size_t bucket_of(uint64_t v, unsigned bits) {
+    if (v < 1u << bits) return (size_t)v;
     unsigned octave = 63 - (unsigned)__builtin_clzll(v);
-    return (octave - SUB_BITS + 1) * SUBS + ((v >> (octave - SUB_BITS)) & (SUBS - 1));
+    return ((size_t)(octave - bits + 1) << bits) + ((v >> (octave - bits)) & ((1u << bits) - 1));
 }
 
 // The middle of a bucket's range.
-static int64_t bucket_value(size_t i) {
-    if (i < SUBS) return (int64_t)i;
-    unsigned shift = (unsigned)(i / SUBS) - 1;
-    return (int64_t)(((uint64_t)(SUBS + i % SUBS) << shift) + ((1ull << shift) >> 1));
+static int64_t bucket_value(size_t i, unsigned bits) {
+    size_t subs = (size_t)1 << bits;
+    if (i < subs) return (int64_t)i;
+    unsigned shift = (unsigned)(i / subs) - 1;
+    return (int64_t)(((uint64_t)(subs + i % subs) << shift) + ((1ull << shift) >> 1));
 }
 
 void histogram_add(struct histogram *h, int64_t v) {
-    atomic_fetch_add_explicit(&h->buckets[bucket_of(v < 0 ? 0 : (uint64_t)v)], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->buckets[bucket_of(v < 0 ? 0 : (uint64_t)v, SUB_BITS)], 1, memory_order_relaxed);
 }
 
 static uint64_t bucket_count(const struct histogram *h, size_t i) {
@@ -45,18 +50,37 @@ uint64_t histogram_count(const struct histogram *h) {
     return n;
 }
 
+// Which of n values in order is the quantile.
+static uint64_t rank_of(double q, uint64_t n) { return q <= 0 ? 0 : q >= 1 ? n - 1 : (uint64_t)(q * (double)(n - 1)); }
+
 int64_t histogram_quantile(const struct histogram *h, double q) {
     uint64_t n = histogram_count(h), seen = 0;
-    if (!n) return 0;
-    uint64_t rank = q <= 0 ? 0 : q >= 1 ? n - 1 : (uint64_t)(q * (double)(n - 1));
     size_t last = 0;
-    for (size_t i = 0; i < BUCKETS; i++) {
+    for (size_t i = 0; n && i < BUCKETS && seen <= rank_of(q, n); i++) {
         uint64_t here = bucket_count(h, i);
         if (here) last = i;
         seen += here;
-        if (seen > rank) break;
     }
-    return bucket_value(last);
+    return bucket_value(last, SUB_BITS);
+}
+
+void small_histogram_add(struct small_histogram *h, int64_t v) {
+    const uint64_t most = (1ull << SMALL_OCTAVES) - 1;
+    uint64_t x = v < 0 ? 0 : (uint64_t)v;
+    size_t i = x > most ? SMALL_HISTOGRAM - 1 : bucket_of(x, SMALL_BITS);
+    atomic_fetch_add_explicit(&h->buckets[i], 1, memory_order_relaxed);
+}
+
+int64_t small_histogram_quantile(const struct small_histogram *h, double q) {
+    uint32_t buckets[SMALL_HISTOGRAM];
+    uint64_t n = 0, seen = 0;
+    size_t last = 0;
+    for (size_t i = 0; i < SMALL_HISTOGRAM; i++) n += buckets[i] = atomic_load_explicit(&((struct small_histogram *)(uintptr_t)h)->buckets[i], memory_order_relaxed);
+    for (size_t i = 0; n && i < SMALL_HISTOGRAM && seen <= rank_of(q, n); i++) {
+        if (buckets[i]) last = i;
+        seen += buckets[i];
+    }
+    return bucket_value(last, SMALL_BITS);
 }
 
 void metric_group_init(struct metric_group *g, const char *labels, const struct metric_row *rows, size_t n) {

@@ -63,7 +63,12 @@ struct consumer_options {
 };
 
 struct topic_info { const char *name; int32_t partitions; bool internal; };
-struct partition_info { int64_t log_start, high_watermark, last_stable; uint64_t bytes; };
+struct partition_info {
+    int64_t log_start, high_watermark, last_stable;
+    uint64_t bytes;
+    uint32_t segments;
+    struct partition_activity activity; // since the start; engines that do not count leave zeros
+};
 
 typedef void producer_done(void *arg, const struct err *err); // err NULL: durable. From any thread; must not block.
 

@@ -88,10 +88,11 @@ static int partition_look(struct backend *b, const char *topic, int32_t index, s
     struct topic *t = topic_get(embedded_of(b)->store, topic);
     struct partition *p = t ? topic_partition(t, index) : NULL;
     struct partition_offsets o;
-    if (p) partition_offsets(p, &o);
+    struct partition_activity a;
+    if (p) partition_offsets(p, &o), partition_activity(p, &a);
     topic_unref(t);
     if (!p) return err_set(err, ERR_NOT_FOUND, "partition %s-%d: does not exist", topic, index);
-    *ret = (struct partition_info){o.log_start, o.high_watermark, o.last_stable, o.bytes};
+    *ret = (struct partition_info){o.log_start, o.high_watermark, o.last_stable, o.bytes, o.segments, a};
     return 0;
 }
 

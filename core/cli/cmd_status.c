@@ -180,6 +180,54 @@ static void show_head(const struct doc_node *s, size_t n) {
     buf_done(&up);
 }
 
+// ── the log ──
+
+static void put_count(struct buf *out, const struct doc_node *n, const char *name, const char *what) {
+    term_count(out, doc_int(n, name, 0));
+    buf_printf(out, " %s", what);
+}
+
+static void show_log(const struct doc_node *s, const struct doc_node *log) {
+    struct buf line = {0};
+    put_count(&line, log, "topics", "topics, ");
+    put_count(&line, log, "partitions", "partitions, ");
+    term_bytes(&line, doc_int(log, "bytes", 0));
+    buf_putz(&line, "; ");
+    put_count(&line, log, "open_files", "of ");
+    put_count(&line, log, "open_files_most", "segment files open (the process may open ");
+    put_count(&line, s, "open_files_limit", "files)");
+    printf("log: %s\n", buf_cstr(&line));
+    buf_done(&line);
+}
+
+static void show_recovery(const struct doc_node *r) {
+    printf("\nthe log started in %s ms after %s stop: catalogue %s, journal %s, partitions %s, folders %s, checkpoint %s\n", doc_text(r, "took_ms", "?"),
+           doc_true(r, "was_clean") ? "a clean" : "an unclean", doc_text(r, "catalogue_ms", "?"), doc_text(r, "journal_ms", "?"),
+           doc_text(r, "partitions_ms", "?"), doc_text(r, "folders_ms", "?"), doc_text(r, "checkpoint_ms", "?"));
+    DOC_EACH(x, r)
+        if (!str_ends(x->key, STR("_ms")) && doc_int(r, x->key.p, 0)) printf("  %-40s %s\n", x->key.p, x->text.p);
+}
+
+static void show_busiest(const struct doc_node *busiest) {
+    static const char *const headings[] = {"PARTITION", "BATCHES", "APPENDED", "SYNCS", "P50 ms", "P99 ms", "P99.9 ms", "MAX ms"};
+    static const char *const times[] = {"p50_us", "p99_us", "p999_us", "max_us"};
+    struct table t;
+    if (!doc_count(busiest)) return;
+    table_init(&t, countof(headings), headings);
+    DOC_EACH(p, busiest) {
+        struct buf bytes = {0};
+        term_bytes(&bytes, doc_int(p, "bytes_appended", 0));
+        table_cell(&t, BOLD, "%s/%s", doc_text(p, "topic", "?"), doc_text(p, "partition", "?"));
+        table_cell(&t, PLAIN, "%s", doc_text(p, "batches_appended", "?"));
+        table_cell(&t, PLAIN, "%s", buf_cstr(&bytes));
+        table_cell(&t, PLAIN, "%s", doc_text(p, "syncs", "?"));
+        for (size_t i = 0; i < countof(times); i++) table_cell(&t, PLAIN, "%.2f", (double)doc_int(doc_get(p, "commit"), times[i], 0) / 1000);
+        buf_done(&bytes);
+    }
+    printf("\n");
+    table_print(&t, stdout);
+}
+
 static void show_status(const struct args *a, const struct doc_node *s) {
     static const char *const headings[] = {"CONNECTOR", "TYPE", "PLUGIN", "STATE", "RECORDS", "LAG", ""};
     const struct doc_node *connectors = doc_get(s, "connectors");
@@ -189,7 +237,9 @@ static void show_status(const struct args *a, const struct doc_node *s) {
         DOC_EACH(c, connectors) printf("%s\n", doc_text(c, "name", ""));
         return;
     }
+    const struct doc_node *log = doc_get(doc_get(s, "backend"), "log");
     show_head(s, doc_count(connectors));
+    if (log) show_log(s, log);
     if (doc_count(connectors)) {
         table_init(&t, countof(headings), headings);
         DOC_EACH(c, connectors) put_row(&t, c);
@@ -200,7 +250,11 @@ static void show_status(const struct args *a, const struct doc_node *s) {
     show_orphaned(doc_get(s, "orphaned"));
     show_damage(doc_get(s, "backend"));
     show_losses(doc_get(doc_get(doc_get(s, "backend"), "log"), "about_to_lose"));
-    if (arg_flag(a, "verbose")) show_metrics(connectors);
+    if (!arg_flag(a, "verbose")) return;
+    show_metrics(connectors);
+    if (!log) return;
+    show_recovery(doc_get(log, "recovery"));
+    show_busiest(doc_get(log, "busiest_partitions"));
 }
 
 // One connector alone, as if it were all.

@@ -42,6 +42,29 @@ static void show_topics(const struct args *a, const struct doc_node *answer) {
     table_print(&t, stdout);
 }
 
+static void ms_cell(struct table *t, const struct doc_node *commit, const char *name) { table_cell(t, PLAIN, "%.2f", (double)doc_int(commit, name, 0) / 1000); }
+
+static void show_activity(const struct doc_node *answer) {
+    static const char *const headings[] = {"PARTITION", "SEGMENTS", "BATCHES", "BYTES", "SYNCS", "P50 ms", "P99 ms", "P99.9 ms", "MAX ms"};
+    struct table t;
+    table_init(&t, countof(headings), headings);
+    DOC_EACH(p, doc_get(answer, "partitions")) {
+        const struct doc_node *commit = doc_get(p, "commit");
+        if (!doc_int(p, "batches_appended", 0)) continue;
+        table_cell(&t, BOLD, "%s", doc_text(p, "partition", "?"));
+        count_cell(&t, doc_int(p, "segments", 0));
+        count_cell(&t, doc_int(p, "batches_appended", 0));
+        bytes_cell(&t, doc_int(p, "bytes_appended", 0));
+        count_cell(&t, doc_int(p, "syncs", 0));
+        ms_cell(&t, commit, "p50_us");
+        ms_cell(&t, commit, "p99_us");
+        ms_cell(&t, commit, "p999_us");
+        ms_cell(&t, commit, "max_us");
+    }
+    printf("\nappended since the start:\n");
+    table_print(&t, stdout);
+}
+
 static void show_topic(const struct args *a, const struct doc_node *answer) {
     static const char *const headings[] = {"PARTITION", "START", "END", "STABLE", "RECORDS", "SIZE", ""};
     struct table t;
@@ -57,6 +80,7 @@ static void show_topic(const struct args *a, const struct doc_node *answer) {
         table_cell(&t, RED, "%s", doc_text(p, "error", ""));
     }
     table_print(&t, stdout);
+    if (arg_flag(a, "verbose")) show_activity(answer);
     DOC_EACH(setting, doc_get(answer, "config")) printf("%.*s=%.*s\n", STR_FMT(setting->key), STR_FMT(setting->text));
 }
 

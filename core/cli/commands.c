@@ -37,7 +37,7 @@ static const struct cli_option check_options[] = {
 static const struct cli_option status_options[] = {
     {"quiet", 'q', NULL, "print nothing, only end with the exit code", 0},
     {"names", 0, NULL, "only the connectors' names", 0},
-    {"verbose", 'v', NULL, "also the metrics of every task", 0},
+    {"verbose", 'v', NULL, "also the metrics of every task, how the log started, and who writes most to it", 0},
 };
 static const struct cli_option restart_options[] = {{"only-failed", 0, NULL, "only tasks that have failed", 0}};
 static const struct cli_option plugins_options[] = {CONFIG, PLUGIN_PATH};
@@ -64,6 +64,7 @@ static const struct cli_option plugins_run_options[] = {
 static const struct cli_option topics_options[] = {
     {"internal", 0, NULL, "also topics of connectd's own (__…)", 0},
     {"names", 0, NULL, "only the names", 0},
+    {"verbose", 'v', NULL, "of one topic, also what was appended since the start, and the time commits took", 0},
 };
 static const struct cli_option topics_create_options[] = {
     {"partitions", 0, "N", "how many partitions; 1 when not given", CLI_NUMBER},

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -87,6 +88,18 @@ static void hide_memory(const struct daemon *d) {
 // Large blocks go back to the system when they are freed. By itself glibc would come to keep them in its heaps, one a thread, where
 // blocks that one thread allots and another frees leave holes: twice the memory under load, and none of it given back after.
 static void bound_memory(void) { mallopt(M_MMAP_THRESHOLD, MMAP_BYTES); }
+
+// As many files as the hard limit lets us: the log keeps one open for each partition that is being written to, each connection is one, too. Nothing here
+// uses select(2), which can not do with more than 1024; the soft limit stands at that for programs that do.
+static void raise_files(void) {
+    enum { ENOUGH = 1 << 20 };
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0) return;
+    rlim_t most = r.rlim_max < ENOUGH ? r.rlim_max : ENOUGH;
+    if (r.rlim_cur >= most) return;
+    r.rlim_cur = most;
+    if (setrlimit(RLIMIT_NOFILE, &r) != 0) say(SAY_WARN, "open files: the limit can not be raised to %llu: %s", (unsigned long long)most, strerror(errno));
+}
 
 // The signals the loop takes; threads started later inherit the mask.
 static int take_signals(struct daemon *d, struct err *err) {
@@ -479,6 +492,7 @@ int command_run(const struct args *a) {
     setup_messages(&d);
     hide_memory(&d);
     bound_memory();
+    raise_files();
     paths_data(NULL, config_text_set(d.config, "data.dir"), &d.data);
     paths_control(config_text_set(d.config, "control.socket"), buf_cstr(&d.data), &d.control_path);
     d.metrics = metric_registry_new();

@@ -2,6 +2,7 @@
 // The table, and the requests that are one call to the worker.
 #include "cli/serve.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "backend/backend.h"
@@ -27,6 +28,11 @@ static int required(const struct control_call *call, const char *name, const cha
 
 // ── looking ──
 
+static int64_t files_limit(void) {
+    struct rlimit r;
+    return getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur > INT64_MAX ? INT64_MAX : (int64_t)r.rlim_cur;
+}
+
 // The worker's object with what the daemon knows of itself in front.
 static int serve_status(struct served *s, struct control_call *call, struct err *err) {
     struct buf line = {0}, inner = {0};
@@ -37,6 +43,7 @@ static int serve_status(struct served *s, struct control_call *call, struct err 
     json_ki(&w, "pid", getpid());
     json_ki(&w, "uptime_ms", clock_mono_ms(&clock_real) - s->started_ms);
     json_kz(&w, "data", s->data_dir);
+    json_ki(&w, "open_files_limit", files_limit());
     json_key(&w, STR("listening"));
     sockets_json(s->sockets, &w);
     if (inner.n > 2) buf_u8(&line, ',');

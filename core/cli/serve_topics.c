@@ -47,6 +47,8 @@ static void describe_partition(struct listing *l, int32_t p) {
         json_ki(l->w, "high_watermark", info.high_watermark);
         json_ki(l->w, "last_stable", info.last_stable);
         json_ki(l->w, "bytes", (int64_t)info.bytes);
+        json_ki(l->w, "segments", info.segments);
+        activity_json(&info.activity, l->w);
     } else {
         json_kz(l->w, "error", err.msg);
     }

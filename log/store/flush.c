@@ -193,6 +193,7 @@ void group_publish(struct group *g) {
         if (step->rolled) catalogue_roll(step->rolled, step->next, &step->edit);
         else publish_range(s, step->range, g->now_ms);
         if (step->range) {
+            activity_framed(step->range->p, step->range->appends, step->range->size);
             atomic_fetch_add_explicit(&s->batches, step->range->appends, memory_order_relaxed);
             atomic_fetch_add_explicit(&s->bytes_appended, step->range->size, memory_order_relaxed);
             budget_add(s, step->range->size);

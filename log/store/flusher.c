@@ -112,7 +112,9 @@ static void answer_all(struct store *s, struct commit *first) {
     int64_t now = s->clock->mono_ns(s->clock);
     for (struct commit *c = first, *next; c; c = next) {
         next = c->next;
-        histogram_add(s->commit_us, (now - c->queued_ns) / 1000);
+        int64_t us = (now - c->queued_ns) / 1000;
+        histogram_add(s->commit_us, us);
+        for (size_t i = 0; i < c->n && !c->error; i++) activity_answered(c->appends[i].p, us);
         atomic_fetch_add_explicit(&s->commits, 1, memory_order_relaxed);
         commit_answer(c);
     }

@@ -7,6 +7,7 @@
 #ifndef STORE_PARTITION_H
 #define STORE_PARTITION_H
 
+#include "activity.h"
 #include "segment.h"
 #include "settings.h"
 #include "store/store.h"
@@ -48,30 +49,31 @@ struct read_hints {
     uint8_t next;
 };
 
-struct partition {
+struct partition { // there may be ten thousand: 296 bytes
     struct topic *topic;
     uint32_t id;
     int32_t index;
-    atomic_bool unsettled;            // left for later by the start (settle.h)
     _Atomic int32_t epoch;            // leader epoch of new batches; the flusher's, rises before the first batch of it
     uint32_t epoch_count;
     struct epoch_start *epochs;       // the flusher's
-    pthread_mutex_t lock;             // guards from here to `tail`
+    atomic_bool unsettled;            // left for later by the start (settle.h)
+    bool changed;                     // the flusher's: in the catalogue's list of what the next checkpoint has to tell
+    bool gone;                        // the topic was deleted; this and the following are guarded by `lock`, as far as `tail`
+    pthread_mutex_t lock;
     struct segment **segs;            // by base offset; the last is active
-    size_t seg_count, seg_cap;
+    uint32_t seg_count, seg_cap;
     int64_t log_start, hw, lso;       // durable; hw is also the next offset between groups
     uint64_t bytes;
     struct watch *watches;
     struct hold *holds;
     struct read_hints *hints;         // NULL until somebody read
+    _Atomic(struct activity *) activity; // NULL until something is appended; the flusher's to make
     int64_t compacted;                // below it compaction has left no key twice
     int64_t next_horizon;             // when the next tombstone or marker below it may go, -1 none
-    bool gone;                        // the topic was deleted
     _Atomic(char *) failed;           // why it is stopped, or NULL; set once, by anybody, under the lock
     int64_t damaged;                  // base of the closed segment that it is stopped for, -1 none
     struct pending_abort *aborts;     // durable, but not yet in a .txnindex file
     size_t abort_count, abort_cap;
-    bool changed;                     // the flusher's: in the catalogue's list of what the next checkpoint has to tell
     struct tail tail;                 // the flusher's
     struct producers *producers;      // the flusher's; NULL until one came
 };

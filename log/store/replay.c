@@ -258,8 +258,9 @@ static int settle_aborts(struct mend *m, struct segment *g, struct err *err) {
 
 // Indexes are caches: a failure here costs time later, nothing else.
 static void settle_index(struct mend *m, struct segment *g) {
+    uint32_t made = m->s->indexes_made;
     if (segment_active_index(m->s, m->p, g, NULL)) return;
-    m->r->report->indexes_rebuilt++;
+    m->r->report->indexes_rebuilt += m->s->indexes_made - made;
     if (g == partition_active(m->p)) return;
     int failed = index_seal(g->index, NULL);
     if (!failed) segment_forget_index(m->p, g);

@@ -82,7 +82,7 @@ int segment_open(struct store *s, const struct partition *p, struct segment *g, 
 }
 
 // What the files hold, cut to the durable end and extended to it; made anew when they are missing or damaged.
-static int load_index(const struct index_options *o, const struct partition *p, struct segment *g, struct fs_file *log, struct index **ret, struct err *err) {
+static int load_index(struct store *s, const struct index_options *o, const struct partition *p, struct segment *g, struct fs_file *log, struct index **ret, struct err *err) {
     struct index *x;
     int64_t end = g == partition_active(p) ? p->hw : INT64_MAX;
     if (!index_open(o, &x, NULL)) {
@@ -92,6 +92,7 @@ static int load_index(const struct index_options *o, const struct partition *p, 
         }
         index_free(x);
     }
+    s->indexes_made++;
     if (index_create(o, &x, err)) return -1;
     if (index_extend(x, log, g->size, err)) {
         index_free(x);
@@ -111,7 +112,7 @@ int segment_active_index(struct store *s, struct partition *p, struct segment *g
     pthread_mutex_unlock(&p->lock);
     if (failed) return -1;
     struct index_options o = index_options(s, p, g, stem);
-    failed = load_index(&o, p, g, f->f, &x, err);
+    failed = load_index(s, &o, p, g, f->f, &x, err);
     files_put(&s->files, f);
     if (failed) return err_wrap(err, "index of %s", stem);
     LOCK_SCOPE(&p->lock);

@@ -2,6 +2,8 @@
 // Partitions that a start left for later.
 #include "settle.h"
 
+#include <inttypes.h>
+
 #include "recovery.h"
 
 // ── one, on the flusher's thread ─────────────────────────────────────────────────────────────────────────────────────
@@ -23,14 +25,15 @@ int settle_partition(struct store *s, struct partition *p, struct err *err) {
     struct recovery r = {.s = s, .report = &report};
     int32_t epoch = p->epoch;
     if (!atomic_load(&p->unsettled)) return 0;
-    if (!p->gone && recover_partition(&r, p, err)) {
-        store_stop(s, err); // a cut that is not durable
-        return store_check_running(s, err);
-    }
-    if (!p->gone && recover_folder(&r, p, err)) return -1;
+    int failed = p->gone ? 0 : recover_partition(&r, p, err) || recover_folder(&r, p, err);
+    add_to_report(s, &report);
     if (p->epoch != epoch) catalogue_changed(s, p);
     if (p->failed) atomic_store(&s->partition_failed, true); // who waits for records hears of it between groups
-    add_to_report(s, &report);
+    if (failed && err->code == ERR_IO) { // what was done may not be durable, and doing it again would not tell
+        store_stop(s, err);
+        return store_check_running(s, err);
+    }
+    if (failed) return -1;
     settle_done(s, p);
     return 0;
 }
@@ -120,13 +123,15 @@ int settle_all(struct store *s, struct err *err) {
     struct looking l = {.s = s, .err = &why};
     if (!settle_left(s)) return 0;
     int64_t began = clock_mono_ms(s->clock);
+    struct recovery_report before, now;
+    store_report(s, &before);
     store_topics(s, look_through_topic, &l);
     if (l.failed) return *err = why, -1;
-    struct recovery_report r;
-    store_report(s, &r);
-    if (!settle_left(s))
-        store_event(s, STORE_EVENT_INFO, "what was not written to before the stop is looked through, too, in %lld ms: %llu bytes cut, %u files removed in all",
-                    (long long)(clock_mono_ms(s->clock) - began), (unsigned long long)r.cut_bytes, r.files_removed);
+    store_report(s, &now);
+    if (!now.partitions_left)
+        store_event(s, STORE_EVENT_INFO, "the partitions that nobody wrote to before the stop (%u) are looked through in %" PRId64 " ms: %" PRIu64
+                    " bytes above the durable end cut, %u files of no segment removed", before.partitions_left, clock_mono_ms(s->clock) - began,
+                    now.cut_bytes - before.cut_bytes, now.files_removed - before.files_removed);
     return 0;
 }
 

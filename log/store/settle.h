@@ -11,7 +11,7 @@
 
 #include "store_int.h"
 
-// [flusher, or while it does not run] Sees to one, if that is still to be done. ERR_STOPPED: what it did could not be made durable.
+// [flusher, or while it does not run] Sees to one, if that is still to be done. Another error than of the disk (no descriptor) leaves it to be done.
 int settle_partition(struct store *s, struct partition *p, struct err *err) MUST_USE;
 // Sees to all that are left; from any other thread, or while the flusher does not run. The first failure is returned, the others are tried.
 int settle_all(struct store *s, struct err *err) MUST_USE;

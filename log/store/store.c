@@ -167,13 +167,30 @@ static int open_files(struct store *s, struct err *err) {
     return recover(s, err);
 }
 
+// What was found and done, where it was anything.
+static void put_findings(const struct recovery_report *r, struct buf *out) {
+    const struct { uint64_t n; const char *what; } rows[] = {
+        {r->restored_bytes, "bytes restored from it"},
+        {r->cut_bytes, "bytes above the durable end cut"},
+        {r->files_removed, "files of no segment removed"},
+        {r->indexes_rebuilt, "indexes rebuilt"},
+        {r->folders_set_aside, "folders set aside"},
+        {r->partitions_failed, "partitions stopped"},
+    };
+    for (size_t i = 0; i < countof(rows); i++)
+        if (rows[i].n) buf_printf(out, ", %" PRIu64 " %s", rows[i].n, rows[i].what);
+}
+
 static void tell_report(struct store *s) {
     const struct recovery_report *r = &s->report;
-    if (r->was_clean) return;
-    store_event(s, STORE_EVENT_INFO,
-                "recovered in %" PRId64 " ms: %" PRIu64 " frames, %u partitions (%u stopped), %" PRIu64 " bytes restored, %" PRIu64
-                " bytes cut, %u indexes rebuilt, %u folders set aside",
-                r->took_ms, r->frames, r->partitions, r->partitions_failed, r->restored_bytes, r->cut_bytes, r->indexes_rebuilt, r->folders_set_aside);
+    struct buf text = {0};
+    if (r->was_clean || s->made) return;
+    buf_printf(&text, "recovered in %" PRId64 " ms after a stop that was not clean: %" PRIu64 " frames of the journal name %u of %u partitions", r->took_ms,
+               r->frames, r->partitions_checked, r->partitions);
+    if (settle_left(s)) buf_puts(&text, STR(" (the others are looked through in a moment)"));
+    put_findings(r, &text);
+    store_event(s, STORE_EVENT_INFO, "%s", buf_cstr(&text));
+    buf_done(&text);
 }
 
 static int start_threads(struct store *s, struct err *err) {

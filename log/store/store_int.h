@@ -135,6 +135,7 @@ struct store {
     struct dirty *dirty;
     size_t dirty_count, dirty_cap;
     uint64_t checkpoint_generation, checkpoint_seq; // of the newest durable one
+    uint32_t indexes_made;            // anew, for want of usable files
     unsigned slot_good;               // the checkpointer's: a slot that is whole
     uint64_t captured_at;             // journal position of the last capture
     // Shared.

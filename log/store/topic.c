@@ -33,6 +33,7 @@ static void partition_free(struct partition *p) {
     }
     free(p->segs);
     free(p->hints);
+    free(atomic_load(&p->activity));
     free(p->aborts);
     pthread_mutex_destroy(&p->lock);
     free(p);

@@ -3,6 +3,7 @@
 """The commands against a running daemon: two file pipelines, everything a user does with them, and every exit code."""
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -54,6 +55,15 @@ def looking(daemon, files):
     out = daemon.run('status').stdout
     for text in ('a-source', 'a-sink', 'RUNNING', 'file'):
         assert text in out, out
+    assert 'segment files open' in out, out
+    most, hard = daemon.status()['open_files_limit'], resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    same('limit of open files', most, 1 << 20 if hard == resource.RLIM_INFINITY else min(hard, 1 << 20))
+    out = daemon.run('status', '--verbose').stdout
+    for text in ('the log started in', 'lines.a/0', 'P99.9 ms'):
+        assert text in out, out
+    assert 'appended since the start' in daemon.run('topics', 'lines.a', '--verbose').stdout
+    first = daemon.json('topics', 'lines.a')['partitions'][0]
+    assert first['batches_appended'] >= 1 and first['commit']['p50_us'] <= first['commit']['max_us'], first
     same('names', daemon.run('status', '--names').stdout.split(), ['a-sink', 'a-source', 'b-sink', 'b-source'])
     same('one connector', daemon.json('status', 'a-sink')['name'], 'a-sink')
     fails(daemon, 1, 'did you mean a-sink?', 'status', 'a-snk')

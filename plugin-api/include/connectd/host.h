@@ -92,7 +92,8 @@ struct cn_host_ops {
     int64_t (*now_us)(struct cn_host *h);      /* wall clock, microseconds since 1970 */
     int64_t (*monotonic_ms)(struct cn_host *h);
     /* Readable when the instance is wanted back: it stops, pauses, has a commit to hear of, or its call's deadline passed.
-       Put it into every poll(2) that blocks; never read from it. Valid until close returns. */
+       Put it into every poll(2) that blocks; never read from it. Valid until close returns. Descriptors may be above 1023, which
+       select(2) can not take. */
     int (*wake_fd)(struct cn_host *h);
     int (*stopping)(struct cn_host *h);        /* 1 once the task shall end: return from the op soon */
 

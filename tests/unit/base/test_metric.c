@@ -41,6 +41,27 @@ TEST(quantiles_follow_the_distribution) {
     histogram_free(h);
 }
 
+TEST(a_small_histogram_is_as_right_as_its_header_says) {
+    static const double qs[] = {0.01, 0.5, 0.99, 0.999, 1};
+    struct small_histogram h = {0}, one;
+    assert_int_equal(small_histogram_quantile(&h, 0.5), 0);
+    for (int64_t v = 1; v < 1 << 26; v = v * 3 / 2 + 1) {
+        one = (struct small_histogram){0};
+        small_histogram_add(&one, v);
+        int64_t got = small_histogram_quantile(&one, 0.5), off = got > v ? got - v : v - got;
+        assert_true(off * 8 <= v);
+    }
+    for (int64_t v = 1; v <= 100000; v++) small_histogram_add(&h, v);
+    for (size_t i = 0; i < sizeof(qs) / sizeof(qs[0]); i++) {
+        double want = qs[i] * 100000, got = (double)small_histogram_quantile(&h, qs[i]);
+        assert_true(got > want * 7 / 8 - 1 && got < want * 9 / 8 + 1);
+    }
+    small_histogram_add(&h, INT64_MAX); // the last bucket
+    small_histogram_add(&h, -5);        // counts as 0
+    assert_true(small_histogram_quantile(&h, 1) > 50000000);
+    assert_int_equal(small_histogram_quantile(&h, 0), 0);
+}
+
 static const struct metric_row rows[] = {
     {"records-total", METRIC_COUNTER, "records", "Records."},
     {"bytes-in-flight", METRIC_GAUGE, "bytes", "Bytes."},

@@ -196,3 +196,58 @@ TEST(a_start_after_a_kill_takes_calls_for_the_partitions_written_since_the_check
     fixture_close(s);
     fs_close(fs);
 }
+
+// ── what is shown ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static const char *status_of(struct store *s) {
+    static struct buf out;
+    buf_clear(&out);
+    struct json_writer w = json_to(&out);
+    store_status_json(s, &w);
+    return buf_cstr(&out);
+}
+
+TEST(partitions_count_what_is_appended_to_them_and_idle_ones_have_nothing_to_count_with) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = open_with(fs, 0, false);
+    struct partition_activity a;
+    make_topic(s, 30);
+    assert_has(status_of(s), "\"busiest_partitions\":[]");
+    for (int i = 0; i < 3; i++) put_many(s, 5, 20, -1, -1, 100);
+    put_many(s, 9, 1, -1, -1, 500);
+    struct topic *t = topic_get(s, "t");
+    partition_activity(topic_partition(t, 9), &a);
+    assert_int_equal(a.batches, 4);
+    assert_int_equal(a.bytes, fixture_offsets(s, "t", 9).bytes);
+    assert_int_equal(a.syncs, 4);
+    assert_true(a.p50_us <= a.p99_us && a.p99_us <= a.p999_us && a.p999_us <= a.max_us);
+    partition_activity(topic_partition(t, 0), &a);
+    assert_int_equal(a.batches, 0);
+    assert_null(atomic_load(&topic_partition(t, 0)->activity));
+    topic_unref(t);
+    assert_has(status_of(s), "\"partitions_active\":20");
+    assert_has(status_of(s), "\"busiest_partitions\":[{\"topic\":\"t\",\"partition\":9,");
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(status_shows_the_twenty_busiest_of_many) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = open_with(fs, 0, false);
+    make_topic(s, 60);
+    for (int32_t p = 0; p < 60; p++) put_many(s, p, 1, -1, -1, (size_t)(p * 7 % 60 + 1));
+    const char *status = status_of(s), *at = strstr(status, "\"busiest_partitions\"");
+    for (int rank = 0; rank < 20; rank++) {
+        char want[32];
+        int32_t p = 0;
+        while (p * 7 % 60 != 59 - rank) p++;
+        snprintf(want, sizeof(want), "\"partition\":%d,", p);
+        at = strstr(at, "\"partition\":");
+        assert_non_null(at);
+        assert_int_equal(strncmp(at, want, strlen(want)), 0);
+        at++;
+    }
+    assert_null(strstr(at, "\"partition\":"));
+    fixture_close(s);
+    fs_close(fs);
+}

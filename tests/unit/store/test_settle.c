@@ -212,6 +212,22 @@ TEST(a_cut_that_can_not_be_made_durable_stops_the_store) {
     fs_close(fs);
 }
 
+TEST(a_process_without_a_free_descriptor_tries_again) {
+    struct fs *mem = killed_store(), *fs;
+    struct err err;
+    leave_behind(mem, 7);
+    fs = fs_fault_new(mem);
+    struct store *s = open_later(fs);
+    fs_fault_add(fs, (struct fs_fault_rule){.ops = FS_OP_LIST, .path = "t-7", .sys = 24});
+    assert_int_equal(fixture_put(s, "t", 7, "more", &err), -1);
+    assert_true(err_retriable(&err));
+    assert_int_equal(fixture_put(s, "t", 7, "more", &err), PUTS);
+    assert_true(is_clear(mem, 7, bytes_of(s, 7)));
+    assert_int_equal(report_of(s).cut_bytes, 80);
+    fixture_close(s);
+    fs_close(fs);
+}
+
 TEST(a_topic_deleted_before_is_nobodys_to_look_at) {
     struct fs *fs = killed_store();
     struct err err;

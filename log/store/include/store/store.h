@@ -94,7 +94,8 @@ const char *store_cluster_id(struct store *s);
 // 0 while healthy. After a failed sync or journal write the store is stopped: every write answers ERR_STOPPED with the cause; reads of
 // what is durable go on.
 int store_health(struct store *s, struct err *err);
-void store_status_json(struct store *s, struct json_writer *w); // an object: bytes, batches, syncs, latencies, failed partitions, report
+// An object: bytes, batches, syncs, latencies, open files, the partitions that failed, the busiest ones, report.
+void store_status_json(struct store *s, struct json_writer *w);
 
 // ── topics ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -135,6 +136,14 @@ struct partition_offsets {
     int32_t leader_epoch;
 };
 void partition_offsets(struct partition *p, struct partition_offsets *ret);
+// What was appended since the store was opened; all zero when nothing was.
+struct partition_activity {
+    uint64_t batches, bytes;
+    uint64_t syncs;                          // of the journal, with something of this partition
+    int64_t p50_us, p99_us, p999_us, max_us; // from store_commit to done, of commits with a batch for it
+};
+void partition_activity(struct partition *p, struct partition_activity *ret);
+void activity_json(const struct partition_activity *a, struct json_writer *w); // as members of the object at hand
 const char *partition_topic(const struct partition *p);
 int32_t partition_index(const struct partition *p);
 // 0 while it serves; else why it is stopped (damage below the durable end) and how to go on.
