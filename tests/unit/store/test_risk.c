@@ -146,8 +146,8 @@ TEST(of_the_whole_logs_budget_it_is_told_too_and_a_busy_topic_that_nobody_reads_
 static int64_t in_ms(struct buf *json, const char *topic) {
     char name[64];
     snprintf(name, sizeof(name), "\"topic\":\"%s\"", topic);
-    const char *at = strstr(buf_cstr(json), name);
-    return at ? strtoll(strstr(at, "\"in_ms\":") + 8, NULL, 10) : -1;
+    const char *list = strstr(buf_cstr(json), "\"about_to_lose\":["), *at = strstr(list, name);
+    return at && at < strstr(list, "],") ? strtoll(strstr(at, "\"in_ms\":") + 8, NULL, 10) : -1;
 }
 
 TEST(the_logs_budget_takes_the_oldest_first_and_the_others_have_longer) {
