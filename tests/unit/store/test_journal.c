@@ -402,9 +402,10 @@ TEST(a_store_that_is_closed_with_more_in_its_queue_than_the_journal_holds_writes
     fs_close(fs);
 }
 
-// ── a checkpoint that only the page cache has ────────────────────────────────────────────────────────────────────────
+// ── what only the page cache has ─────────────────────────────────────────────────────────────────────────────────────
 
 static bool is_slot_write(const struct fs_event *e) { return e->kind == FS_EV_WRITE && !strncmp(e->path, "checkpoint-", 11); }
+static bool is_frame_write(const struct fs_event *e) { return e->kind == FS_EV_WRITE && !strcmp(e->path, JOURNAL_NAME); }
 
 // Of what is not synced, half of each checkpoint reached the disk.
 static struct fs_keep half_of_checkpoints(void *arg, const struct fs_trace *t, size_t event) {
@@ -412,8 +413,13 @@ static struct fs_keep half_of_checkpoints(void *arg, const struct fs_trace *t, s
     return (struct fs_keep){.take = is_slot_write(e) ? e->n / 2 : 0};
 }
 
+// Or everything but frames.
+static struct fs_keep all_but_frames(void *arg, const struct fs_trace *t, size_t event) {
+    return is_frame_write(&t->events[event]) ? (struct fs_keep){0} : fs_keep_all(arg, t, event);
+}
+
 // The power goes at each moment of the start after the process was killed before event `killed`.
-static void cut_each_moment(const struct fs_trace *first, size_t killed) {
+static void cut_each_moment(const struct fs_trace *first, size_t killed, fs_keep_fn *keep, int64_t want) {
     struct fs *fs = fs_fault_new(fs_crash(NULL, first, killed, fs_keep_all, NULL));
     fs_fault_record(fs, true);
     struct store *s = fixture_open(fs);
@@ -422,11 +428,20 @@ static void cut_each_moment(const struct fs_trace *first, size_t killed) {
     struct fs_trace all = fs_trace_join(first, killed, fs_fault_trace(fs));
     for (size_t cut = killed; cut <= killed + n; cut++) {
         struct err err;
-        int64_t end = end_after(fs_crash(NULL, &all, cut, half_of_checkpoints, NULL), &err);
-        if (end != 2) fail_msg("killed before event %zu, cut before %zu: %s", killed, cut, end < 0 ? err.msg : "not as it was");
+        int64_t end = end_after(fs_crash(NULL, &all, cut, keep, NULL), &err);
+        if (end != want) fail_msg("killed before event %zu, cut before %zu: %s", killed, cut, end < 0 ? err.msg : "not as it was");
     }
     free(all.events);
     fs_close(fs);
+}
+
+// Behind each of the last `most` events of the first n that are such writes.
+static void cut_behind_last(const struct fs_trace *t, size_t n, bool (*is_it)(const struct fs_event *e), size_t most, fs_keep_fn *keep, int64_t want) {
+    for (size_t i = n, tried = 0; i-- > 0 && tried < most;) {
+        if (!is_it(&t->events[i])) continue;
+        cut_each_moment(t, i + 1, keep, want);
+        tried++;
+    }
 }
 
 TEST(a_checkpoint_that_only_the_page_cache_has_is_made_durable_before_the_other_one_is_touched) {
@@ -439,13 +454,27 @@ TEST(a_checkpoint_that_only_the_page_cache_has_is_made_durable_before_the_other_
         assert_int_equal(fixture_put(s, "t", 0, "x", &err), i);
         assert_ok(store_checkpoint(s, &err), err);
     }
-    size_t n = fs_fault_recorded(fs), tried = 0;
+    size_t n = fs_fault_recorded(fs);
     fixture_close(s);
-    const struct fs_trace *t = fs_fault_trace(fs);
-    for (size_t i = n; i-- > 0 && tried < 2;) {
-        if (!is_slot_write(&t->events[i])) continue;
-        cut_each_moment(t, i + 1);
-        tried++;
-    }
+    cut_behind_last(fs_fault_trace(fs), n, is_slot_write, 2, half_of_checkpoints, 2);
+    fs_close(fs);
+}
+
+TEST(a_frame_that_only_the_page_cache_has_is_made_durable_before_files_go_by_it) {
+    struct fs *fs = fs_fault_new(fs_mem_new());
+    struct err err;
+    fs_fault_record(fs, true);
+    struct store *s = fixture_open(fs);
+    fixture_topic(s, "t", 1, "segment.bytes", "100");
+    for (int i = 0; i < 6; i++) assert_int_equal(fixture_put(s, "t", 0, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", &err), i);
+    struct topic *t = topic_get(s, "t");
+    assert_true(fixture_offsets(s, "t", 0).segments > 2);
+    assert_ok(partition_delete_before(topic_partition(t, 0), 6, &err), err);
+    assert_ok(store_clean(s, &err), err);
+    assert_int_equal(fixture_offsets(s, "t", 0).segments, 1);
+    topic_unref(t);
+    size_t n = fs_fault_recorded(fs);
+    fixture_close(s);
+    cut_behind_last(fs_fault_trace(fs), n, is_frame_write, 1, all_but_frames, 6);
     fs_close(fs);
 }
