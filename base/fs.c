@@ -15,7 +15,7 @@ static int read_to_end(struct fs *fs, struct fs_file *f, const char *path, size_
         // One byte past what is expected shows the end without another growth.
         size_t room = at < st.size ? (size_t)(st.size - at) + 1 : 4096;
         if (room - 1 > limit - at) room = (size_t)(limit - at) + 1;
-        if (!buf_reserve(out, room)) return err_set(err, ERR_TOO_LARGE, "read %s: larger than the memory given to it", path);
+        if (!buf_reserve(out, room)) return err_set(err, buf_fault(out), "read %s: larger than the memory given to it", path);
         int64_t got = fs->ops->pread(f, out->p + out->n, room, at, err);
         if (got <= 0) return (int)got;
         at += (uint64_t)got;

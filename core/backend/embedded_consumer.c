@@ -294,12 +294,13 @@ static int next_batch(struct cursor *k, bool fresh, struct err *err) {
         int64_t end = batch_last_offset(&h) + 1;
         bool compressed = h.attributes & BATCH_CODEC_MASK;
         if (compressed && !fresh && k->used_scratch) return 0; // in the next poll
-        k->at += n;
         if (is_aborted(k, &h, p, n) || h.attributes & BATCH_CONTROL || end <= k->next) {
+            k->at += n;
             if (end > k->next) k->next = end;
             continue;
         }
         if (record_iter_init(&k->it, p, n, &k->scratch, BATCH_MOST, err) != 0) return err_wrap(err, "%s-%d", topic_name(k->topic), k->index);
+        k->at += n;
         k->used_scratch |= compressed;
         k->in_batch = true;
         k->batch_end = end;

@@ -111,12 +111,14 @@ static int expand(const struct batch_header *h, struct str body, struct buf *pla
     return 0;
 }
 
-static void put_recoded(struct buf *out, const void *header, enum codec codec, struct str records) {
+static int put_recoded(struct buf *out, const void *header, enum codec codec, struct str records, struct err *err) {
+    if (!buf_reserve(out, BATCH_HEADER + records.n)) return err_set(err, buf_fault(out), "record batch of %zu bytes: no room", records.n);
     buf_put(out, header, BATCH_HEADER);
     buf_puts(out, records);
     put_be32(out->p + AT_LENGTH, (uint32_t)(out->n - AT_EPOCH));
     put_be16(out->p + AT_ATTRIBUTES, (uint16_t)((get_be16(out->p + AT_ATTRIBUTES) & ~BATCH_CODEC_MASK) | (unsigned)codec));
     put_crc(out->p, out->n);
+    return 0;
 }
 
 // The records' compressed form, if that is smaller and a reader may expand it again; else none, and *codec says so.
@@ -140,8 +142,8 @@ int batch_recode(struct buf *bytes, enum codec codec, int level, size_t max_byte
     if (read_whole(bytes->p, bytes->n, &h, err) != 0) return -1;
     int rc = expand(&h, body_of(bytes->p, bytes->n), &plain, max_bytes, &records, err);
     if (rc == 0 && codec != CODEC_NONE) rc = compress_records(&codec, level, records, &small, err);
+    if (rc == 0) rc = put_recoded(&out, bytes->p, codec, codec == CODEC_NONE ? records : buf_str(&small), err);
     if (rc == 0) {
-        put_recoded(&out, bytes->p, codec, codec == CODEC_NONE ? records : buf_str(&small));
         buf_done(bytes);
         *bytes = out;
     }
@@ -304,15 +306,17 @@ static struct str records_of(const struct batch_builder *b) {
     return str_make(b->out->p + b->start + BATCH_HEADER, b->out->n - b->start - BATCH_HEADER);
 }
 
-static int no_room(size_t n, struct err *err) { return err_set(err, ERR_TOO_LARGE, "record batch of %zu bytes: no room for more", n); }
+static int no_room(const struct buf *out, size_t n, struct err *err) {
+    return err_set(err, out->bad ? buf_fault(out) : ERR_TOO_LARGE, "record batch of %zu bytes: no room for more", n);
+}
 
 int batch_pack(struct batch_builder *b, struct buf *scratch, struct buf *to, struct err *err) {
-    if (b->out->bad) return no_room(batch_builder_bytes(b), err);
+    if (b->out->bad) return no_room(b->out, batch_builder_bytes(b), err);
     struct str records = records_of(b);
     buf_clear(scratch);
     if (b->codec != CODEC_NONE && compress_records(&b->codec, b->level, records, scratch, err) != 0) return -1;
     if (b->codec != CODEC_NONE) records = buf_str(scratch);
-    if (!buf_reserve(to, BATCH_HEADER + records.n)) return no_room(records.n, err);
+    if (!buf_reserve(to, BATCH_HEADER + records.n)) return no_room(to, records.n, err);
     buf_put(to, b->out->p + b->start, BATCH_HEADER);
     buf_puts(to, records);
     b->out = to;
@@ -352,7 +356,7 @@ static void put_header(struct batch_builder *b) {
 
 int batch_end(struct batch_builder *b, struct err *err) {
     size_t n = b->out->n - b->start;
-    if (b->out->bad || n > INT32_MAX) return no_room(n, err);
+    if (b->out->bad || n > INT32_MAX) return no_room(b->out, n, err);
     if (b->count == 0) {
         b->out->n = b->start;
         return 0;

@@ -37,6 +37,7 @@ static void put_producers(struct buf *out, const struct partition *p) {
     if (!p->producers || !producers_count(p->producers)) return;
     producers_snapshot(p->producers, &snapshot);
     edit_put(out, &(struct edit){.kind = EDIT_PRODUCERS, .partition = p->id, .text = buf_str(&snapshot)});
+    if (snapshot.bad) out->bad = out->no_memory = true;
     buf_done(&snapshot);
 }
 

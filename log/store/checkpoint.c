@@ -36,13 +36,13 @@ static int put(struct fs *fs, unsigned slot, int flags, const struct buf *b, uin
 }
 
 int checkpoint_write(struct fs *fs, unsigned slot, const struct checkpoint *c, struct buf *image, struct err *err) {
-    if (image->bad) return err_set(err, ERR_INTERNAL, "checkpoint: no memory for its image");
+    if (image->bad) return err_set(err, buf_fault(image), "checkpoint: no memory for its image");
     header_put(image->p, IMAGE, VERSION, c, image->n);
     return put(fs, slot, FS_WRITE | FS_CREATE, image, 0, err);
 }
 
 int checkpoint_add(struct fs *fs, unsigned slot, const struct checkpoint *c, const struct checkpoint_chain *x, struct buf *changes, struct err *err) {
-    if (changes->bad) return err_set(err, ERR_INTERNAL, "checkpoint: no memory for changes");
+    if (changes->bad) return err_set(err, buf_fault(changes), "checkpoint: no memory for changes");
     header_put(changes->p, CHANGES, x->crc, c, changes->n);
     return put(fs, slot, FS_WRITE, changes, x->end, err);
 }

@@ -39,7 +39,7 @@ static void expire_producers(struct store *s) {
 
 // Changes, until those behind the image make half of it: so a partition that is written to once a second costs its own entry, and what
 // is read at a start is never much more than the catalogue.
-static void take_image(struct store *s, struct capture *c) {
+static int take_image(struct store *s, struct capture *c, struct err *err) {
     const struct checkpoint_chain *x = &s->checkpointer.chain;
     checkpoint_begin(&c->image);
     if (!atomic_load(&s->catalogue.reshaped)) catalogue_changes(s, &c->image);
@@ -50,7 +50,9 @@ static void take_image(struct store *s, struct capture *c) {
         checkpoint_begin(&c->image);
         catalogue_image(s, &c->image);
     }
+    if (c->image.bad) return err_set(err, buf_fault(&c->image), "checkpoint: no memory for its image");
     catalogue_told(s);
+    return 0;
 }
 
 static int capture(struct store *s, void *arg, struct err *err) {
@@ -59,7 +61,7 @@ static int capture(struct store *s, void *arg, struct err *err) {
     if (!MUTANT("checkpoint-of-a-failed-frame") && store_check_running(s, err)) return -1;
     expire_producers(s);
     c->at = (struct checkpoint){.generation = s->checkpoint_generation + 1, .journal = s->journal->id, .position = s->journal->head, .seq = s->journal->seq};
-    take_image(s, c);
+    if (take_image(s, c, err)) return -1;
     c->dirty = s->dirty;
     c->dirty_count = s->dirty_count;
     for (size_t i = 0; i < c->dirty_count; i++) {
@@ -253,7 +255,10 @@ static int finish(struct store *s, struct capture *c, struct err *err) {
 
 static int run_once(struct store *s, struct err *err) {
     struct capture c = {0};
-    if (store_check_running(s, err) || store_call(s, capture, &c, false, err)) return -1;
+    if (store_check_running(s, err) || store_call(s, capture, &c, false, err)) {
+        buf_done(&c.image);
+        return -1;
+    }
     TEST_POINT("checkpoint-captured");
     int failed = finish(s, &c, err);
     if (failed && store_call(s, give_back, &c, false, NULL)) failed = -1; // it can not

@@ -82,11 +82,16 @@ static int check_records(const struct partition *p, const struct settings *st, c
 }
 
 // compression.type of the topic, on the caller's thread. Plain batches that are not worth compressing stay as they are: so do those that were
-// left plain for that reason by who built them. batch_check's bound is for one batch as it arrives; expanded it may be larger.
+// left plain for that reason by who built them, and for want of memory any batch. batch_check's bound is for one batch as it arrives; expanded it may be larger.
 static int recode(const struct partition *p, const struct settings *st, struct buf *bytes, struct batch_header *h, struct err *err) {
     int codec = h->attributes & BATCH_CODEC_MASK;
     if (st->codec < 0 || codec == st->codec || (codec == CODEC_NONE && !codec_worth(bytes->n))) return 0;
-    if (batch_recode(bytes, (enum codec)st->codec, (int)st->level[st->codec], EXPANDED_MOST, err) != 0) return err_wrap(err, "topic %s", p->topic->name);
+    struct err why;
+    if (batch_recode(bytes, (enum codec)st->codec, (int)st->level[st->codec], EXPANDED_MOST, &why) != 0) {
+        if (why.code == ERR_NOMEM) return 0;
+        if (err) *err = why;
+        return err_wrap(err, "topic %s", p->topic->name);
+    }
     batch_read_header(bytes->p, bytes->n, h);
     return (int64_t)bytes->n > st->max_message_bytes ? too_large(p, bytes->n, st->max_message_bytes, err) : 0;
 }

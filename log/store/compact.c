@@ -123,7 +123,7 @@ static int gather_aborted(struct compaction *x, struct err *err) {
         if (txnindex_read(x->s->fs, stem, &x->aborted, err)) return -1;
     }
     for (size_t i = 0; i < p->abort_count; i++) buf_put(&x->aborted, &p->aborts[i].end, sizeof(struct producer_end));
-    return 0;
+    return x->aborted.bad ? err_set(err, buf_fault(&x->aborted), "no memory for its aborted transactions") : 0;
 }
 
 // ── the swap ─────────────────────────────────────────────────────────────────────────────────────────────────────────

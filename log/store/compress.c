@@ -2,11 +2,13 @@
 // zstd, LZ4 (frame format, independent 64 KiB blocks), gzip and snappy (in the framing of the Java library), as Kafka's clients write and expect them.
 #include "compress.h"
 
+#include <dlfcn.h>
 #include <lz4frame.h>
 #include <pthread.h>
 #include <snappy-c.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/mem.h"
 
@@ -21,6 +23,8 @@ struct contexts {
     z_stream gzip_c, gzip_d;
     int gzip_level;
     bool gzip_c_made, gzip_d_made;
+    bool in_snappy;
+    unsigned snappy_tries;
 };
 
 static pthread_key_t contexts_key;
@@ -36,8 +40,14 @@ static void contexts_free(void *arg) {
     free(c);
 }
 
+// std::set_new_handler
+typedef void no_memory_handler(void);
+static no_memory_handler *(*set_no_memory_handler)(no_memory_handler *);
+
 static void contexts_init(void) {
     if (pthread_key_create(&contexts_key, contexts_free) != 0) abort();
+    void *found = dlsym(RTLD_DEFAULT, "_ZSt15set_new_handlerPFvvE");
+    memcpy(&set_no_memory_handler, &found, sizeof(found));
 }
 
 static struct contexts *contexts(void) {
@@ -45,7 +55,7 @@ static struct contexts *contexts(void) {
     struct contexts *c = pthread_getspecific(contexts_key);
     if (c) return c;
     c = xcalloc(1, sizeof(*c));
-    if (pthread_setspecific(contexts_key, c) != 0) abort();
+    for (unsigned tries = 0; pthread_setspecific(contexts_key, c) != 0;) mem_wait(&tries, sizeof(*c));
     return c;
 }
 
@@ -66,17 +76,24 @@ static size_t sink_room(struct sink *s) {
 }
 
 static int too_large(const char *codec, const struct sink *s, struct err *err) {
-    if (s->out->bad) return err_set(err, ERR_TOO_LARGE, "%s block: no room for its content", codec);
+    if (s->out->bad) return err_set(err, buf_fault(s->out), "%s block: no room for its content", codec);
     return err_set(err, ERR_TOO_LARGE, "%s block expands to more than %zu bytes", codec, s->max);
 }
+
+static int no_room(const char *codec, const struct buf *out, size_t n, struct err *err) {
+    return err_set(err, buf_fault(out), "%s: no room for %zu bytes", codec, n);
+}
+
+static int no_context(const char *codec, struct err *err) { return err_set(err, ERR_NOMEM, "%s: no memory for its state", codec); }
 
 // ── zstd ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static int zstd_compress(int level, const void *p, size_t n, struct buf *out, struct err *err) {
     struct contexts *c = contexts();
-    if (!c->zstd_c && !(c->zstd_c = ZSTD_createCCtx())) return err_set(err, ERR_INTERNAL, "zstd: no context");
-    if (!buf_reserve(out, ZSTD_compressBound(n))) return err_set(err, ERR_TOO_LARGE, "zstd: no room for %zu bytes", n);
+    if (!c->zstd_c && !(c->zstd_c = ZSTD_createCCtx())) return no_context("zstd", err);
+    if (!buf_reserve(out, ZSTD_compressBound(n))) return no_room("zstd", out, n, err);
     size_t got = ZSTD_compressCCtx(c->zstd_c, out->p + out->n, out->cap - out->n, p, n, level ? level : ZSTD_CLEVEL_DEFAULT);
+    if (ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation) return no_context("zstd", err);
     if (ZSTD_isError(got)) return err_set(err, ERR_INTERNAL, "zstd: %s", ZSTD_getErrorName(got));
     out->n += got;
     return 0;
@@ -84,7 +101,7 @@ static int zstd_compress(int level, const void *p, size_t n, struct buf *out, st
 
 static int zstd_decompress(const void *p, size_t n, struct sink *s, struct err *err) {
     struct contexts *c = contexts();
-    if (!c->zstd_d && !(c->zstd_d = ZSTD_createDCtx())) return err_set(err, ERR_INTERNAL, "zstd: no context");
+    if (!c->zstd_d && !(c->zstd_d = ZSTD_createDCtx())) return no_context("zstd", err);
     ZSTD_DCtx_reset(c->zstd_d, ZSTD_reset_session_only);
     ZSTD_inBuffer in = {p, n, 0};
     size_t more = 1; // 0 when a frame ended and all of it was handed out
@@ -93,6 +110,7 @@ static int zstd_decompress(const void *p, size_t n, struct sink *s, struct err *
         uint8_t none;
         ZSTD_outBuffer out = {room ? s->out->p + s->out->n : &none, room, 0};
         more = ZSTD_decompressStream(c->zstd_d, &out, &in);
+        if (ZSTD_getErrorCode(more) == ZSTD_error_memory_allocation) return no_context("zstd", err);
         if (ZSTD_isError(more)) return err_set(err, ERR_CORRUPT, "zstd block: %s", ZSTD_getErrorName(more));
         s->out->n += out.pos;
         if (out.pos || in.pos != was || (in.pos == in.size && !more)) continue;
@@ -113,13 +131,17 @@ static int lz4_level(int level) {
     return level < LZ4_HC_LEAST ? LZ4_HC_LEAST : level;
 }
 
+// Its codes have names only.
+static bool lz4_no_memory(size_t code) { return strcmp(LZ4F_getErrorName(code), "ERROR_allocation_failed") == 0; }
+
 static int lz4_compress(int level, const void *p, size_t n, struct buf *out, struct err *err) {
     const LZ4F_preferences_t prefs = {
         .frameInfo = {.blockSizeID = LZ4F_max64KB, .blockMode = LZ4F_blockIndependent},
         .compressionLevel = lz4_level(level),
     };
-    if (!buf_reserve(out, LZ4F_compressFrameBound(n, &prefs))) return err_set(err, ERR_TOO_LARGE, "lz4: no room for %zu bytes", n);
+    if (!buf_reserve(out, LZ4F_compressFrameBound(n, &prefs))) return no_room("lz4", out, n, err);
     size_t got = LZ4F_compressFrame(out->p + out->n, out->cap - out->n, p, n, &prefs);
+    if (lz4_no_memory(got)) return no_context("lz4", err);
     if (LZ4F_isError(got)) return err_set(err, ERR_INTERNAL, "lz4: %s", LZ4F_getErrorName(got));
     out->n += got;
     return 0;
@@ -128,7 +150,7 @@ static int lz4_compress(int level, const void *p, size_t n, struct buf *out, str
 static int lz4_decompress(const void *p, size_t n, struct sink *s, struct err *err) {
     struct contexts *c = contexts();
     if (!c->lz4_d && LZ4F_isError(LZ4F_createDecompressionContext(&c->lz4_d, LZ4F_VERSION)))
-        return err_set(err, ERR_INTERNAL, "lz4: no context");
+        return no_context("lz4", err);
     LZ4F_resetDecompressionContext(c->lz4_d);
     const uint8_t *in = p, *end = in + n;
     size_t more = 1;
@@ -136,6 +158,7 @@ static int lz4_decompress(const void *p, size_t n, struct sink *s, struct err *e
         size_t room = sink_room(s), out_n = room, in_n = (size_t)(end - in);
         uint8_t none;
         more = LZ4F_decompress(c->lz4_d, room ? s->out->p + s->out->n : &none, &out_n, in, &in_n, NULL);
+        if (lz4_no_memory(more)) return no_context("lz4", err);
         if (LZ4F_isError(more)) return err_set(err, ERR_CORRUPT, "lz4 block: %s", LZ4F_getErrorName(more));
         s->out->n += out_n;
         in += in_n;
@@ -162,9 +185,9 @@ static int gzip_begin(struct contexts *c, int level) {
 static int gzip_compress(int level, const void *p, size_t n, struct buf *out, struct err *err) {
     struct contexts *c = contexts();
     if (n > INT32_MAX) return err_set(err, ERR_TOO_LARGE, "gzip: no room for %zu bytes", n);
-    if (gzip_begin(c, level ? level : Z_DEFAULT_COMPRESSION) != Z_OK) return err_set(err, ERR_INTERNAL, "gzip: no context");
+    if (gzip_begin(c, level ? level : Z_DEFAULT_COMPRESSION) != Z_OK) return no_context("gzip", err);
     size_t bound = deflateBound(&c->gzip_c, n);
-    if (!buf_reserve(out, bound)) return err_set(err, ERR_TOO_LARGE, "gzip: no room for %zu bytes", n);
+    if (!buf_reserve(out, bound)) return no_room("gzip", out, n, err);
     c->gzip_c.next_in = (Bytef *)(uintptr_t)p;
     c->gzip_c.avail_in = (uInt)n;
     c->gzip_c.next_out = out->p + out->n;
@@ -177,7 +200,7 @@ static int gzip_compress(int level, const void *p, size_t n, struct buf *out, st
 static int gzip_decompress(const void *p, size_t n, struct sink *s, struct err *err) {
     struct contexts *c = contexts();
     z_stream *z = &c->gzip_d;
-    if (!c->gzip_d_made && inflateInit2(z, GZIP_WINDOW) != Z_OK) return err_set(err, ERR_INTERNAL, "gzip: no context");
+    if (!c->gzip_d_made && inflateInit2(z, GZIP_WINDOW) != Z_OK) return no_context("gzip", err);
     c->gzip_d_made = true;
     inflateReset(z);
     z->next_in = (Bytef *)(uintptr_t)p;
@@ -193,6 +216,7 @@ static int gzip_decompress(const void *p, size_t n, struct sink *s, struct err *
         s->out->n += had - z->avail_out;
         ended = rc == Z_STREAM_END;
         if (ended) inflateReset(z); // another member may follow
+        else if (rc == Z_MEM_ERROR) return no_context("gzip", err);
         else if (rc != Z_OK && rc != Z_BUF_ERROR) return err_set(err, ERR_CORRUPT, "gzip block: %s", z->msg ? z->msg : "damaged");
         else if (z->avail_in == was && z->avail_out == had)
             return room ? err_set(err, ERR_CORRUPT, "gzip block ends early") : too_large("gzip", s, err);
@@ -218,14 +242,30 @@ static void snappy_put_header(struct buf *out) {
     buf_be32(out, 1);
 }
 
+// Snappy is C++, and no exception may come through here: what its new does not get is waited for, as we wait for small allocations.
+static void on_no_memory(void) {
+    struct contexts *c = pthread_getspecific(contexts_key);
+    if (c && c->in_snappy) mem_wait(&c->snappy_tries, SNAPPY_BLOCK);
+    else set_no_memory_handler(NULL); // who else uses new hears of it as usual
+}
+
+static void snappy_block_compress(const char *p, size_t n, char *to, size_t *ret_n) {
+    struct contexts *c = contexts();
+    c->in_snappy = true;
+    c->snappy_tries = 0;
+    if (set_no_memory_handler) set_no_memory_handler(on_no_memory);
+    snappy_compress(p, n, to, ret_n); // fails only without room
+    c->in_snappy = false;
+}
+
 static int snappy_compress_framed(int level, const void *p, size_t n, struct buf *out, struct err *err) {
     (void)level;
     snappy_put_header(out);
     size_t at = 0;
     do {
         size_t left = n - at, block = left < SNAPPY_BLOCK ? left : SNAPPY_BLOCK, got = snappy_max_compressed_length(block);
-        if (!buf_reserve(out, 4 + got)) return err_set(err, ERR_TOO_LARGE, "snappy: no room for %zu bytes", n);
-        snappy_compress((const char *)p + at, block, (char *)out->p + out->n + 4, &got); // fails only without room
+        if (!buf_reserve(out, 4 + got)) return no_room("snappy", out, n, err);
+        snappy_block_compress((const char *)p + at, block, (char *)out->p + out->n + 4, &got);
         put_be32(out->p + out->n, (uint32_t)got);
         out->n += 4 + got;
         at += block;

@@ -89,6 +89,7 @@ enum group_result group_write(struct group *g, struct err *err) {
     if (sync_pointed(g, err)) return GROUP_STOP;
     TEST_POINT("commit-segments-synced");
     put_frame(g);
+    if (g->frame.bad) return err_set(err, buf_fault(&g->frame), "no memory for a frame of %zu steps", g->step_count), GROUP_FAILED;
     if (MUTANT("watch-on-append")) group_publish(g);
     int64_t began = s->clock->mono_ns(s->clock);
     if (journal_append(s->journal, &g->frame, g->iov, (int)g->iov_count, g->now_ms, err)) return GROUP_STOP;

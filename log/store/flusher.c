@@ -94,7 +94,9 @@ int flusher_frame(struct store *s, struct partition *p, const struct edit *edits
     frame_begin(&frame);
     for (size_t i = 0; i < n; i++) edit_put(&frame, &edits[i]);
     int failed = 0;
-    if (frame.n > journal_frame_max(s->journal)) {
+    if (frame.bad) {
+        failed = err_set(err, buf_fault(&frame), "no memory for %zu changes", n);
+    } else if (frame.n > journal_frame_max(s->journal)) {
         failed = err_set(err, ERR_TOO_LARGE, "%zu bytes of changes do not fit the journal", frame.n);
     } else if (journal_append(s->journal, &frame, NULL, 0, clock_wall_ms(s->clock), err)) {
         store_stop(s, err);

@@ -135,7 +135,7 @@ static void write_snapshot(struct store *s, const struct partition *p, int64_t b
     if (!p->producers || !producers_count(p->producers)) return;
     producers_snapshot(p->producers, &text);
     segment_path(p, base, ".snapshot", path);
-    if (!s->fs->ops->open(s->fs, path, FS_WRITE | FS_CREATE | FS_TRUNC, &f, NULL)) {
+    if (!text.bad && !s->fs->ops->open(s->fs, path, FS_WRITE | FS_CREATE | FS_TRUNC, &f, NULL)) {
         int failed = fs_pwrite(s->fs, f, text.p, text.n, 0, NULL);
         if (s->fs->ops->close(f, NULL) || failed) s->fs->ops->unlink(s->fs, path, NULL);
     }

@@ -209,7 +209,7 @@ static int flush_entries(struct index *x, struct entries *e, bool sync, struct e
     pthread_mutex_lock(&x->lock);
     buf_put(&part, e->tail.p, (e->framed - e->flushed) * e->size);
     pthread_mutex_unlock(&x->lock);
-    int failed = write_entries(x->fs, e, &part, sync, err);
+    int failed = part.bad ? err_set(err, buf_fault(&part), "%s: no memory for its entries", e->path) : write_entries(x->fs, e, &part, sync, err);
     if (!failed) {
         LOCK_SCOPE(&x->lock);
         if (part.n) memcpy(e->last, part.p + part.n - e->size, e->size);

@@ -142,7 +142,7 @@ static int read_at(struct journal *j, uint64_t position, uint64_t seq, struct bu
     if (!is || f.seq != seq || f.lap != (uint32_t)(position / j->area) || frame_bytes(&f) > lap_end(j, position) - position) return 0;
     buf_clear(bytes);
     size_t n = (size_t)f.records_n + f.data_n;
-    if (!buf_reserve(bytes, n)) return err_set(err, ERR_TOO_LARGE, "journal: no memory for a frame of %zu bytes", n);
+    if (!buf_reserve(bytes, n)) return err_set(err, buf_fault(bytes), "journal: no memory for a frame of %zu bytes", n);
     if (fs_pread_full(j->fs, j->file, bytes->p, n, file_at(j, position) + FRAME_HEADER, err)) return err_wrap(err, "journal");
     bytes->n = n;
     if (!frame_records_match(&f, j->id, bytes->p)) return 0;
@@ -170,7 +170,7 @@ int journal_read(struct journal *j, uint64_t position, uint64_t seq, struct buf 
 int journal_settle(struct journal *j, uint64_t position, uint64_t next, struct err *err) {
     size_t n = (size_t)(next - position);
     _cleanup_free_ uint8_t *p = malloc(n);
-    if (!p) return err_set(err, ERR_TOO_LARGE, "journal: no memory for a frame of %zu bytes", n);
+    if (!p) return err_set(err, ERR_NOMEM, "journal: no memory for a frame of %zu bytes", n);
     if (fs_pread_full(j->fs, j->file, p, n, file_at(j, position), err) || fs_pwrite(j->fs, j->file, p, n, file_at(j, position), err)) return -1;
     return MUTANT("recovery-trusts-journal") ? 0 : j->fs->ops->fdatasync(j->file, err);
 }

@@ -121,13 +121,13 @@ static int fetch_bytes(const struct view *v, uint64_t position, size_t max, stru
     struct batch_header h;
     uint64_t left = v->size - position, want = max < left ? max : left;
     if (want < BATCH_HEADER) want = left < BATCH_HEADER ? left : BATCH_HEADER;
-    if (!buf_reserve(out, (size_t)want)) return err_set(err, ERR_TOO_LARGE, "no memory for %" PRIu64 " bytes", want);
+    if (!buf_reserve(out, (size_t)want)) return err_set(err, buf_fault(out), "no memory for %" PRIu64 " bytes", want);
     uint8_t *p = out->p + out->n;
     if (fs_pread_full(v->s->fs, v->file->f, p, (size_t)want, position, err)) return -1;
     int more = batch_read_header(p, (size_t)want, &h);
     if (more > 0 && want >= BATCH_HEADER && batch_size(&h) <= left) {
         size_t whole = batch_size(&h), had = (size_t)want;
-        if (!buf_reserve(out, whole)) return err_set(err, ERR_TOO_LARGE, "no memory for a batch of %zu bytes", whole);
+        if (!buf_reserve(out, whole)) return err_set(err, buf_fault(out), "no memory for a batch of %zu bytes", whole);
         if (fs_pread_full(v->s->fs, v->file->f, out->p + out->n + had, whole - had, position + had, err)) return -1;
         want = whole;
     }
@@ -257,7 +257,7 @@ static int collect_all(struct partition *p, int64_t from, int64_t to, struct buf
         const struct producer_end *e = &p->aborts[i].end;
         if (e->last_offset >= from && e->first_offset < to && !is_listed(ends, e)) buf_put(ends, e, sizeof(*e));
     }
-    return 0;
+    return ends->bad ? err_set(err, buf_fault(ends), "%s-%" PRId32 ": no memory for its aborted transactions", p->topic->name, p->index) : 0;
 }
 
 int partition_aborted(struct partition *p, int64_t from, int64_t to, struct aborted_txn **ret, size_t *ret_n, struct err *err) {

@@ -118,7 +118,7 @@ static bool take_batches(struct mend *m, const struct replay *x) {
 
 static int read_range(struct mend *m, struct fs_file *f, uint64_t at, const struct replay *x, struct err *err) {
     buf_clear(&m->bytes);
-    if (!buf_reserve(&m->bytes, (size_t)x->size)) return err_set(err, ERR_TOO_LARGE, "no memory for %" PRIu64 " bytes", x->size);
+    if (!buf_reserve(&m->bytes, (size_t)x->size)) return err_set(err, buf_fault(&m->bytes), "no memory for %" PRIu64 " bytes", x->size);
     if (fs_pread_full(m->s->fs, f, m->bytes.p, (size_t)x->size, at, err)) return -1;
     m->bytes.n = (size_t)x->size;
     if (crc32c(x->crc_before, m->bytes.p, m->bytes.n) == x->crc) return 0;
@@ -167,26 +167,32 @@ static int replay_range(struct mend *m, const struct replay *x, struct segment *
 }
 
 // The segment was dropped or rewritten since: only what its batches say of producers is still of use.
-static int replay_producers(struct mend *m, const struct replay *x) {
-    if (x->is_inline && !read_range(m, m->s->journal->file, x->data_at, x, NULL) && !take_batches(m, x))
+static int replay_producers(struct mend *m, const struct replay *x, struct err *err) {
+    struct err why = {0};
+    bool whole = x->is_inline && !read_range(m, m->s->journal->file, x->data_at, x, &why);
+    if (err_retriable(&why) && why.code) return *err = why, -1;
+    if (whole && !take_batches(m, x))
         return stop_partition(m, "journal: batches from offset %" PRId64 " do not continue the log", x->first), 1;
     return 0;
 }
 
 // Keeps what the journal holds for a partition that is stopped: its own file is not touched.
-static void rescue(struct mend *m) {
+static int rescue(struct mend *m, struct err *err) {
     for (size_t i = m->w ? m->w->first : 0; i; i = m->r->replays[i].next) {
         const struct replay *x = &m->r->replays[i];
-        if (x->is_inline && !read_range(m, m->s->journal->file, x->data_at, x, NULL))
-            quarantine_bytes(m->s, m->p, x->base, x->position, m->bytes.p, m->bytes.n);
+        struct err why;
+        if (!x->is_inline) continue;
+        if (!read_range(m, m->s->journal->file, x->data_at, x, &why)) quarantine_bytes(m->s, m->p, x->base, x->position, m->bytes.p, m->bytes.n);
+        else if (why.code == ERR_NOMEM) return *err = why, -1;
     }
+    return 0;
 }
 
 static int replay_all(struct mend *m, struct err *err) {
     for (size_t i = m->w ? m->w->first : 0; i; i = m->r->replays[i].next) {
         const struct replay *x = &m->r->replays[i];
         struct segment *g = find_segment(m->p, x->base, x->generation);
-        int failed = g ? replay_range(m, x, g, err) : replay_producers(m, x);
+        int failed = g ? replay_range(m, x, g, err) : replay_producers(m, x, err);
         if (failed) return failed;
         TEST_POINT("recovery-replayed");
     }
@@ -249,7 +255,8 @@ static int settle_aborts(struct mend *m, struct segment *g, struct err *err) {
         g->aborts = (uint32_t)(now.n / sizeof(struct producer_end));
         if (!whole) m->r->report->indexes_rebuilt++; // what was written last may be torn
         // Anew even when it reads as it should: after a failed sync the page cache shows what the disk does not have.
-        if (ends.n || now.n || !whole) failed = txnindex_replace(m->s->fs, stem, (void *)now.p, g->aborts, err);
+        if (now.bad) failed = err_set(err, buf_fault(&now), "%s.txnindex: no memory for %u entries", stem, g->aborts);
+        else if (ends.n || now.n || !whole) failed = txnindex_replace(m->s->fs, stem, (void *)now.p, g->aborts, err);
     }
     buf_done(&ends);
     buf_done(&now);
@@ -295,10 +302,7 @@ static int mend_partition(struct mend *m, struct err *err) {
     if (!failed) failed = check_files(m, err);
     if (!failed) failed = replay_all(m, err);
     if (failed < 0) return -1;
-    if (failed) {
-        rescue(m);
-        return 0;
-    }
+    if (failed) return rescue(m, err);
     if (settle(m, err)) return err_wrap(err, "%s-%" PRId32, m->p->topic->name, m->p->index);
     if (!m->cut) return 0;
     if (!MUTANT("epoch-used-again")) partition_set_epoch(m->p, m->p->epoch + 1, m->p->hw); // readers can tell that bytes went
@@ -308,8 +312,9 @@ static int mend_partition(struct mend *m, struct err *err) {
 int recover_partition(struct recovery *r, struct partition *p, struct err *err) {
     struct mend m = {.r = r, .s = r->s, .p = p, .w = map_get(&r->works, str_make(&p->id, sizeof(p->id)))};
     if (p->failed) {
-        rescue(&m);
-        return 0;
+        int kept = rescue(&m, err);
+        buf_done(&m.bytes);
+        return kept;
     }
     int failed = mend_partition(&m, err);
     free(m.aborts);

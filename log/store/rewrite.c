@@ -47,7 +47,7 @@ static int slide(struct reader *rd, size_t need, struct err *err) {
     rd->next = 0;
     size_t want = need > READ_BYTES ? need : READ_BYTES, n = want - w->n;
     if (n > rd->in->size - rd->at) n = (size_t)(rd->in->size - rd->at);
-    if (!buf_reserve(w, n)) return err_set(err, ERR_TOO_LARGE, "batch of %zu bytes", need);
+    if (!buf_reserve(w, n)) return err_set(err, buf_fault(w), "batch of %zu bytes: no memory for it", need);
     if (fs_pread_full(rd->r->o.fs, rd->in->log, w->p + w->n, n, rd->at, err) < 0) return -1;
     w->n += n;
     rd->at += n;
@@ -270,7 +270,7 @@ static int rebuild(struct rewrite *r, const uint8_t *old, struct batch_header h,
     buf_clear(&r->batch);
     buf_fill(&r->batch, 0, BATCH_HEADER);
     if (!failed) failed = put_body(r, &r->batch, &h, &plain, err);
-    if (!failed && (plain.bad || body.bad || r->batch.bad)) failed = err_set(err, ERR_TOO_LARGE, "batch of %zu bytes", plain.n);
+    if (!failed && (plain.bad || body.bad || r->batch.bad)) failed = err_set(err, ERR_NOMEM, "batch of %zu bytes: no memory for it", plain.n);
     if (!failed) put_header(&r->batch, old, &h);
     buf_done(&plain);
     buf_done(&body);
@@ -316,7 +316,7 @@ static int put_batch(struct writer *w, const void *p, size_t n, struct err *err)
     w->result.kept += (uint64_t)h.count;
     if (h.count && h.max_timestamp > w->result.max_ts) w->result.max_ts = h.max_timestamp;
     if (h.attributes & BATCH_TRANSACTIONAL && !(h.attributes & BATCH_CONTROL)) map_put(&w->r->left, producer_key(&h.producer_id), w);
-    if (w->out.bad) return err_set(err, ERR_TOO_LARGE, "no room for a batch of %zu bytes", n);
+    if (w->out.bad || w->markers.bad) return err_set(err, ERR_NOMEM, "no memory for a batch of %zu bytes", n);
     return w->out.n >= WRITE_BYTES ? flush(w, err) : 0;
 }
 

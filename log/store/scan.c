@@ -60,13 +60,14 @@ static int next_batch(struct scan *s, struct err *err) {
         const uint8_t *p = s->bytes.p + s->at;
         if (batch_read_header(p, s->bytes.n - s->at, &h) != 0) return err_set(err, ERR_CORRUPT, "offset %lld: no whole batch", (long long)s->next);
         size_t n = batch_size(&h);
-        s->at += n;
         s->last = batch_last_offset(&h);
         if (is_aborted(s, &h, p, n) || h.attributes & BATCH_CONTROL || s->last < s->next) {
+            s->at += n;
             if (s->last >= s->next) s->next = s->last + 1;
             continue;
         }
         if (record_iter_init(&s->it, p, n, &s->scratch, s->max_batch ? s->max_batch : MAX_BATCH, err) < 0) return -1;
+        s->at += n;
         s->in_batch = true;
         return 1;
     }

@@ -53,6 +53,10 @@ int txnindex_replace(struct fs *fs, const char *stem, const struct producer_end 
     _cleanup_free_ char *path = path_of(stem);
     for (size_t i = 0; i < n; i++)
         if (ends[i].aborted) put_entry(&b, &ends[i]);
+    if (b.bad) {
+        buf_done(&b);
+        return err_set(err, ERR_NOMEM, "%s: no memory for %zu entries", path, n);
+    }
     int failed = b.n ? fs_replace(fs, path, b.p, b.n, err) : remove_file(fs, path, err);
     buf_done(&b);
     return failed;
@@ -91,6 +95,7 @@ int txnindex_read(struct fs *fs, const char *stem, struct buf *ret, struct err *
     while (take_entry(&c, &end)) buf_put(ret, &end, sizeof(end));
     bool whole = cur_done(&c);
     buf_done(&bytes);
+    if (ret->bad) return err_set(err, buf_fault(ret), "%s: no memory for its entries", path);
     return whole ? 0 : err_set(err, ERR_CORRUPT, "%s: damaged entry", path);
 }
 
@@ -104,6 +109,7 @@ int txnindex_collect(struct fs *fs, const char *stem, int64_t from, int64_t to, 
         if (e[i].last_stable >= to) complete = true;
     }
     buf_done(&all);
+    if (!failed && ret->bad) failed = err_set(err, buf_fault(ret), "%s.txnindex: no memory for its entries", stem);
     if (!failed) *ret_complete = complete;
     return failed;
 }
