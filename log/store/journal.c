@@ -10,7 +10,7 @@
 
 // Header: magic 8 | CRC-32C 4, over what follows | version 4 | id 16 | area 8.
 static const char MAGIC[8] = "CNJOURN";
-enum { VERSION = 1, AT_CRC = 8, AT_VERSION = 12, AT_ID = 16, AT_AREA = 32, HEADER_END = 40, FILL = 1024 * 1024 };
+enum { VERSION = 1, AT_CRC = 8, AT_VERSION = 12, AT_ID = 16, AT_AREA = 32, HEADER_END = 40, FILL = 256 * 1024 };
 
 static const uint8_t zeros[FRAME_ALIGN];
 
@@ -176,7 +176,7 @@ int journal_settle(struct journal *j, uint64_t position, uint64_t next, struct e
 }
 
 int journal_check_end(struct journal *j, uint64_t seq, struct err *err) {
-    enum { CHUNK = 256 * FRAME_ALIGN };
+    enum { CHUNK = 64 * FRAME_ALIGN };
     _cleanup_free_ uint8_t *p = xmalloc(CHUNK);
     struct frame f;
     for (uint64_t at = 0; at < j->area; at += CHUNK) {
