@@ -20,8 +20,8 @@ static bool grow(struct buf *b, size_t need) {
     while (cap < need) cap = cap > SIZE_MAX / 2 ? need : cap * 2;
     if (b->limit && cap > b->limit) cap = b->limit; // need <= limit was checked
     uint8_t *p = realloc(b->p, cap);
-    if (!p && cap >= MEM_LARGE && cap - need > need / 8) p = realloc(b->p, cap = need + need / 8); // twice as much only spares calls
-    if (!p && cap < MEM_LARGE) p = xrealloc(b->p, cap);
+    if (!p && cap >= mem_large && cap - need > need / 8) p = realloc(b->p, cap = need + need / 8); // twice as much only spares calls
+    if (!p && cap < mem_large) p = xrealloc(b->p, cap);
     if (!p) {
         b->no_memory = true;
         return turn_bad(b);

@@ -17,6 +17,7 @@ static _Noreturn void out_of_memory(size_t n) {
 
 enum { WAIT_MOST_MS = 100, AGAIN_MS = 1000 }; // between attempts; before the reserve is made up for
 
+size_t mem_large = MEM_LARGE;
 static atomic_size_t reserve_bytes;
 static _Atomic(void *) reserve;     // NULL: given up, or none is kept
 static atomic_bool is_short, told;  // an allocation has failed; somebody waits

@@ -55,6 +55,13 @@ static int each_partition(struct recovery *r, int (*fn)(struct recovery *r, stru
     return 0;
 }
 
+// A slot that can be read later says nothing now: the other one may be older.
+static int unread(const struct slot *slots, struct err *err) {
+    for (unsigned i = 0; i < CHECKPOINT_SLOTS; i++)
+        if (!slots[i].good && err_retriable(&slots[i].why)) return *err = slots[i].why, -1;
+    return 0;
+}
+
 static int check_loaded(struct recovery *r, struct partition *p, struct err *err) { return check_partition(p, err); }
 
 static int load_slot(struct recovery *r, struct err *err) {
@@ -63,7 +70,7 @@ static int load_slot(struct recovery *r, struct err *err) {
     for (unsigned i = 0; i < CHECKPOINT_SLOTS; i++) read_slot(s, i, &slots[i]);
     struct slot *best = &slots[0], *other = &slots[1];
     if (!best->good || (other->good && other->at.generation > best->at.generation)) best = &slots[1], other = &slots[0];
-    int failed = best->good ? load_image(r, &best->image, err) || each_partition(r, check_loaded, err) : both_bad(&slots[0], &slots[1], err);
+    int failed = unread(slots, err) ? -1 : best->good ? load_image(r, &best->image, err) || each_partition(r, check_loaded, err) : both_bad(&slots[0], &slots[1], err);
     r->at = best->at;
     s->slot_good = best == &slots[1];
     // What both slots hold goes on.

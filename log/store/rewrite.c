@@ -42,7 +42,7 @@ static int corrupt(const struct reader *rd, struct err *err) {
 // Moves the window on, so that `need` bytes from `next` are in it if the file has them.
 static int slide(struct reader *rd, size_t need, struct err *err) {
     struct buf *w = &rd->r->window;
-    memmove(w->p, w->p + rd->next, w->n - rd->next);
+    if (rd->next) memmove(w->p, w->p + rd->next, w->n - rd->next);
     w->n -= rd->next;
     rd->next = 0;
     size_t want = need > READ_BYTES ? need : READ_BYTES, n = want - w->n;

@@ -165,7 +165,7 @@ static int read_once(struct world *w, const char *topic, int32_t partition, stru
         buf_printf(out, "%" PRId64 ":%.*s=%" PRIx64 "/%zu ", r.offset, STR_FMT(r.key), str_hash(r.value), r.value.n);
     scan_done(&s);
     topic_unref(t);
-    return got;
+    return got == 0 && out->bad ? err_set(err, buf_fault(out), "what was read") : got;
 }
 static bool read_all(struct world *w, const char *topic, int32_t partition) {
     struct buf got = {0};

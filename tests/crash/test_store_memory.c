@@ -12,7 +12,7 @@
 #include "store_scenes.h"
 #include "test.h"
 
-enum { SHARE = 20 };
+enum { SHARE = 20, SMALL_LARGE = 200 };
 
 static unsigned long from_env(const char *name, unsigned long otherwise) {
     const char *z = getenv(name);
@@ -23,6 +23,7 @@ static const struct way { const char *name; struct alloc_plan plan; } ways[] = {
     {"fails once", {.times = 1}},
     {"fails with the two after it", {.times = 3}},
     {"and all later ones of 1 MiB fail until a call says no", {.times = UINT64_MAX, .least = MEM_LARGE}},
+    {"fails, where a buf fails that grows past 1 KiB", {.times = 2, .least = SMALL_LARGE}},
 };
 
 // The store's state, by a store opened on a copy of the disk.
@@ -60,6 +61,7 @@ static struct run run(const struct scene *x, struct fs *disk, struct alloc_plan 
     struct err err;
     clock_manual_init(&w.clock, 1700000000000000);
     if (!x->cold && !world_open(&w)) fail_msg("%s: %s", x->name, w.why);
+    buf_reserve(&w.said, 64 << 10); // not what is tried
     alloc_plan(plan);
     bool good = x->act(&w);
     alloc_relief();
@@ -86,8 +88,9 @@ static void sweep(const struct scene *x, uint64_t *dice, uint64_t share, struct 
     run(x, disk, (struct alloc_plan){0}, &want);
     for (size_t i = 0; i < countof(ways); i++) {
         struct alloc_plan plan = ways[i].plan;
+        mem_large = plan.least ? plan.least : MEM_LARGE;
         for (uint64_t n = 1, counted = 1; n <= counted; n++) {
-            if (n > 1 && test_random(dice) % (plan.least ? 1 : share)) continue;
+            if (n > 1 && test_random(dice) % (plan.least == MEM_LARGE ? 1 : plan.least ? share / 2 + 1 : share)) continue;
             buf_clear(&got);
             plan.first = n;
             struct run r = run(x, disk, plan, &got);
@@ -100,6 +103,7 @@ static void sweep(const struct scene *x, uint64_t *dice, uint64_t share, struct 
             total->refused += r.refused;
         }
     }
+    mem_large = MEM_LARGE;
     buf_done(&want);
     buf_done(&got);
     fs_close(disk);

@@ -23,6 +23,7 @@ char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), retur
 void *xmemdup(const void *p, size_t n);
 
 enum { MEM_LARGE = 1024 * 1024, MEM_PATIENCE_MS = 3000 };
+extern size_t mem_large; // MEM_LARGE; a test makes it smaller, before it starts threads, to see what happens to any buf that fails
 // Keeps so many bytes to be given up when an allocation fails, and made up for when there is memory again; 0 none. It costs address
 // space only. Thread-safe.
 void mem_reserve(size_t bytes);
