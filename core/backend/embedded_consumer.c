@@ -369,8 +369,9 @@ static int read_more(struct cursor *k, size_t max, struct err *err) {
         return read_more(k, max, err);
     }
     if (!got.n) return 0;
-    if (partition_aborted(k->partition, k->next, got.next, &k->aborted, &k->aborted_n, err) != 0) return -1;
-    return 1;
+    if (partition_aborted(k->partition, k->next, got.next, &k->aborted, &k->aborted_n, err) == 0) return 1;
+    drop_bytes(k); // nobody could tell what of it is aborted
+    return -1;
 }
 
 // One cursor's turn. The bytes handed out; -1 failed. The cursor is where it belongs afterwards.
@@ -403,7 +404,7 @@ static int gather(struct embedded_consumer *c, size_t max, struct err *err) {
         struct cursor *k = take(c);
         if (!k) break;
         int64_t n = turn(c, k, share < max - bytes ? share : max - bytes, err);
-        if (n < 0) return -1;
+        if (n < 0) return c->out_n ? (int)c->out_n : -1; // what came before is good; the next poll says so
         bytes += (size_t)n;
     }
     return (int)c->out_n;

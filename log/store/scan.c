@@ -33,7 +33,10 @@ static int fill(struct scan *s, struct err *err) {
     s->at = 0;
     if (partition_read(s->partition, &r, &s->bytes, &got, err) < 0) return -1;
     if (!got.n) return 0;
-    if (partition_aborted(s->partition, s->next, got.next, &aborted, &aborted_n, err) < 0) return -1;
+    if (partition_aborted(s->partition, s->next, got.next, &aborted, &aborted_n, err) < 0) {
+        buf_clear(&s->bytes); // nobody could tell what of it is aborted
+        return -1;
+    }
     free(s->aborted);
     s->aborted = aborted;
     s->aborted_n = aborted_n;

@@ -2,6 +2,7 @@
 // Committed reads of a partition: order, resuming, transactions of either end, batches of any codec, positions inside a batch.
 #include "store/scan.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/hash.h"
@@ -155,6 +156,29 @@ TEST(a_scan_from_below_the_log_start_begins_there) {
     assert_ok(partition_delete_before(p, 3, &err), err);
     scan_init(&scan, p, 0);
     assert_scan(&scan, "3:x 4:x ");
+    scan_done(&scan);
+    topic_unref(t);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(a_scan_that_goes_on_after_a_failure_shows_nothing_aborted_and_passes_nothing_over) {
+    static const char *const one[] = {"a1", "a2"};
+    struct fs *fs = fs_fault_new(fs_mem_new());
+    struct store *s = fixture_open(fs);
+    struct topic *t;
+    struct scan scan;
+    struct err err;
+    struct record r;
+    fixture_topic(s, "t", 1, NULL, NULL);
+    struct partition *p = part(s, &t);
+    append(s, p, fixture_batch(1, 0, 0, one, 2), true);
+    fixture_put(s, "t", 0, "plain", &err);
+    end(s, p, 1, false);
+    fs_fault_add(fs, (struct fs_fault_rule){.ops = FS_OP_OPEN, .path = ".txnindex", .sys = EMFILE});
+    scan_init(&scan, p, 0);
+    assert_int_equal(scan_next(&scan, &r, &err), -1);
+    assert_scan(&scan, "2:plain ");
     scan_done(&scan);
     topic_unref(t);
     fixture_close(s);
