@@ -24,6 +24,7 @@ static bool grow(struct buf *b, size_t need) {
     if (!p && cap < mem_large) p = xrealloc(b->p, cap);
     if (!p) {
         b->no_memory = true;
+        mem_refused();
         return turn_bad(b);
     }
     b->p = p;

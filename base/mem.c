@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,16 +37,27 @@ void mem_reserve(size_t bytes) {
     keep(bytes ? malloc(bytes) : NULL);
 }
 
-void mem_wait(unsigned *tries, size_t n) {
+static _Thread_local uint64_t refusals;
+
+uint64_t mem_refusals(void) { return refusals; }
+void mem_refused(void) { refusals++; }
+
+// False when it has lasted too long.
+static bool wait_on(unsigned *tries, size_t n) {
     void *given_up = atomic_exchange(&reserve, NULL);
     atomic_store(&failed_ms, now_ms());
     atomic_store(&is_short, true);
     free(given_up);
     unsigned try = (*tries)++;
-    if (!try) return; // there is the reserve now, or others gave something back
-    if (try > 7 + MEM_PATIENCE_MS / WAIT_MOST_MS) out_of_memory(n);
+    if (!try) return true; // there is the reserve now, or others gave something back
+    if (try > 7 + MEM_PATIENCE_MS / WAIT_MOST_MS) return false;
     if (!atomic_exchange(&told, true)) dprintf(STDERR_FILENO, "connectd: no memory for %zu bytes, waiting for it\n", n);
     usleep((try > 7 ? WAIT_MOST_MS : 1u << (try - 1)) * 1000);
+    return true;
+}
+
+void mem_wait(unsigned *tries, size_t n) {
+    if (!wait_on(tries, n)) out_of_memory(n);
 }
 
 // Makes up for the reserve once nothing has failed for a while.
@@ -80,6 +92,16 @@ void *xcalloc(size_t count, size_t size) {
 void *xrealloc(void *p, size_t n) {
     void *grown;
     for (unsigned tries = 0; !(grown = realloc(p, n ? n : 1));) mem_wait(&tries, n);
+    return got(grown);
+}
+
+void *mem_realloc(void *p, size_t n) {
+    void *grown;
+    for (unsigned tries = 0; !(grown = realloc(p, n ? n : 1));) {
+        if (wait_on(&tries, n)) continue;
+        mem_refused();
+        return NULL;
+    }
     return got(grown);
 }
 

@@ -176,14 +176,21 @@ static void spare_give(struct embedded_producer *p, struct buf *b) {
 
 static bool packs(const struct piece *piece) { return piece->builder.codec != CODEC_NONE && !piece->builder.packed; }
 
-// Ends a piece that shall be compressed; its memory serves the next one. Others keep theirs, which moves into the log's commit.
+// Ends a piece that shall be compressed; its memory serves the next one. Others keep theirs, which moves into the log's commit; so does one for whose
+// compressed form there is no memory.
 static int pack(struct embedded_producer *p, struct piece *piece, struct err *err) {
     size_t raw = batch_builder_bytes(&piece->builder);
     struct buf packed = {0};
     if (!packs(piece)) return 0;
     if (!codec_worth(raw)) piece->builder.codec = CODEC_NONE;
     if (raw > PIECE_BYTES && piece->builder.codec == CODEC_NONE) return 0; // one large record: it fills its block, which moves
-    if (batch_pack(&piece->builder, &p->scratch, &packed, err) != 0) return buf_done(&packed), -1;
+    struct err why;
+    if (batch_pack(&piece->builder, &p->scratch, &packed, &why) != 0) {
+        buf_done(&packed);
+        if (why.code != ERR_NOMEM) return *err = why, -1;
+        piece->builder.codec = CODEC_NONE;
+        return 0;
+    }
     if (p->scratch.cap > SPARE_BYTES) buf_done(&p->scratch);
     spare_give(p, &piece->bytes);
     piece->bytes = packed;
@@ -244,9 +251,9 @@ static struct target *target_of(struct embedded_producer *p, struct out_topic *o
 }
 
 // As large as the last one was and a bit, so that a busy partition's batches neither grow by copying nor hold twice their bytes.
-static void reserve_piece(struct piece *piece, const struct target *t, size_t record) {
+static bool reserve_piece(struct piece *piece, const struct target *t, size_t record) {
     size_t n = record + BATCH_MAX_OVERHEAD, usual = t->usual + t->usual / 16;
-    buf_reserve(&piece->bytes, usual > n ? usual : n > PIECE_FIRST ? n : PIECE_FIRST);
+    return buf_reserve(&piece->bytes, usual > n ? usual : n > PIECE_FIRST ? n : PIECE_FIRST);
 }
 
 static struct piece *piece_for(struct embedded_producer *p, struct target *t, const struct out_topic *o, size_t record, struct err *err) {
@@ -257,7 +264,13 @@ static struct piece *piece_for(struct embedded_producer *p, struct target *t, co
     if (last) t->usual = PIECE_BYTES;
     struct piece *fresh = xcalloc(1, sizeof(*fresh));
     if (o->codec != CODEC_NONE) fresh->bytes = spare_take(p);
-    reserve_piece(fresh, t, record);
+    if (!reserve_piece(fresh, t, record)) {
+        if (!last) p->targets = t->next; // target_of has just put it there
+        buf_done(&fresh->bytes);
+        free(fresh);
+        err_set(err, ERR_NOMEM, "record of about %zu bytes: out of memory", record);
+        return NULL;
+    }
     batch_begin(&fresh->builder, &fresh->bytes, o->codec);
     fresh->builder.level = topic_level(o->topic, o->codec);
     if (last) last->next = fresh;
@@ -343,7 +356,10 @@ int embedded_add(struct producer *producer, const struct backend_record *r, stru
     if (!piece) return -1;
     size_t before = batch_builder_bytes(&piece->builder);
     add_to(piece, r);
-    if (piece->bytes.bad) return err_set(err, ERR_TOO_LARGE, "record of about %zu bytes: out of memory", n);
+    if (piece->bytes.bad) { // nothing of it was written, so it may be added again
+        piece->bytes.bad = piece->bytes.no_memory = false;
+        return err_set(err, ERR_NOMEM, "record of about %zu bytes: out of memory", n);
+    }
     p->bytes += batch_builder_bytes(&piece->builder) - before;
     if (p->bytes >= (p->in_txn ? SPILL_BYTES : p->e->commit_max)) return spill(p, err);
     return 0;
@@ -540,6 +556,7 @@ void embedded_commit(struct producer *producer, const char *connector, const str
         send(p, s);
         return;
     }
+    if (err_retriable(&err)) err.code = ERR_IO; // there is nothing that could be sent again
     p->broken = err;
     drop_open(p);
     sent_drop(s);

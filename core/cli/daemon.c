@@ -85,9 +85,12 @@ static void hide_memory(const struct daemon *d) {
 #endif
 }
 
-// Large blocks go back to the system when they are freed. By itself glibc would come to keep them in its heaps, one a thread, where
+// What is kept back for when memory runs out. Large blocks go back to the system when they are freed. By itself glibc would come to keep them in its heaps, one a thread, where
 // blocks that one thread allots and another frees leave holes: twice the memory under load, and none of it given back after.
-static void bound_memory(void) { mallopt(M_MMAP_THRESHOLD, MMAP_BYTES); }
+static void bound_memory(void) {
+    mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+    mem_reserve(MEM_LARGE);
+}
 
 // As many files as the hard limit lets us: the log keeps one open for each partition that is being written to, each connection is one, too. Nothing here
 // uses select(2), which can not do with more than 1024; the soft limit stands at that for programs that do.

@@ -8,7 +8,9 @@ int out_heap_reserve(struct cn_out *o, size_t more) {
     if (more > SIZE_MAX / 4 - o->n) return -1;
     size_t cap = o->cap ? o->cap : 256;
     while (cap < o->n + more) cap *= 2;
-    o->p = xrealloc(o->p, cap);
+    void *p = mem_realloc(o->p, cap);
+    if (!p) return -1;
+    o->p = p;
     o->cap = cap;
     return 0;
 }

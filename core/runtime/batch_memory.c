@@ -17,12 +17,17 @@ static int grow(struct cn_batch *b, uint32_t need) {
     if (need > m->max) return -1;
     uint64_t cap = m->cap;
     while (cap < need) cap *= 2;
-    m->cap = cap > m->max ? m->max : (uint32_t)cap;
-    m->p = xrealloc(m->p, m->cap);
+    if (cap > m->max) cap = m->max;
+    void *p = mem_realloc(m->p, cap);
+    if (!p) return -1;
+    m->p = p;
+    m->cap = (uint32_t)cap;
     b->base = m->p;
     b->cap = m->cap;
     return 0;
 }
+
+bool batch_memory_starved(const struct batch_memory *m) { return mem_refusals() != m->refusals; }
 
 void batch_memory_trim(struct batch_memory *m) {
     if (m->cap > KEPT) batch_memory_done(m);
@@ -33,6 +38,7 @@ struct cn_batch *batch_memory_reset(struct batch_memory *m) {
         m->cap = FIRST;
         m->p = xmalloc(m->cap);
     }
+    m->refusals = mem_refusals();
     cn_batch_init(&m->batch, m->p, m->cap, grow, m);
     return &m->batch;
 }

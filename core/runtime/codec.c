@@ -28,7 +28,9 @@ static int grow_scratch(struct cn_out *o, size_t more) {
     if (more > RECORD_MAX_BYTES || o->n + more > RECORD_MAX_BYTES) return -1;
     size_t cap = o->cap ? o->cap : 1024;
     while (cap < o->n + more) cap *= 2;
-    o->p = xrealloc(o->p, cap);
+    void *p = mem_realloc(o->p, cap);
+    if (!p) return -1;
+    o->p = p;
     o->cap = cap;
     return 0;
 }

@@ -35,6 +35,12 @@ int failure_err(struct failure *f, const struct err *err, enum cn_fail_class oth
     return failure_set(f, c, err->hint, "%s", err->msg);
 }
 
+int failure_starved(struct failure *f) {
+    f->fail_class = CN_FAIL_TRANSIENT;
+    f->hint[0] = 0;
+    return failure_wrap(f, "out of memory");
+}
+
 int failure_wrap(struct failure *f, const char *fmt, ...) {
     char all[2 * sizeof(f->text)];
     va_list ap;

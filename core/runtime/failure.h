@@ -35,6 +35,8 @@ int failure_set(struct failure *f, enum cn_fail_class c, const char *hint, const
 int failure_plugin(struct failure *f, struct instance *i, const char *op);
 // From an error of ours: retriable and I/O errors are transient, damage is lost data (no attempt mends it), the rest as `otherwise` says.
 int failure_err(struct failure *f, const struct err *err, enum cn_fail_class otherwise);
+// It failed for want of memory, whatever it says: transient.
+int failure_starved(struct failure *f);
 // Prefixes context.
 int failure_wrap(struct failure *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -18,6 +18,7 @@ static int build_one(struct sink *s, struct cn_batch *b, const struct consumed *
         return -1;
     }
     cn_record_at(b, cn_count(b) - 1)->flags |= CN_RECORD_DROPPED;
+    if (batch_memory_starved(&s->memory)) return *f = why, failure_starved(f);
     if (why.fail_class == CN_FAIL_RECORD) return sink_record_failed(s, p, r->offset, stage, codec_component(s->codec, stage), &why, true, f);
     *f = why;
     return -1;
@@ -42,6 +43,7 @@ static int build_overflowed(struct sink *s, const struct consumed *r, size_t i, 
         if (p) settled_unput(&p->settled, r[k].offset);
     }
     if (i) return 0;
+    if (batch_memory_starved(&s->memory)) return failure_starved(f);
     struct part *p = sink_part(s, r->topic, r->partition);
     struct failure why = *f;
     why.fail_class = CN_FAIL_RECORD;
@@ -60,13 +62,17 @@ static int transform(struct sink *s, struct cn_batch *b, struct failure *f) {
     if (!transform_chain_steps(s->chain)) return 0;
     for (uint32_t at = 0;; at++) {
         at = transform_chain_apply(s->chain, b, at, &tf);
-        if (b->failed) return failure_set(f, CN_FAIL_RECORD, NULL, "the transforms made the batch grow beyond its limit");
+        if (b->failed) {
+            failure_set(f, CN_FAIL_RECORD, NULL, "the transforms made the batch grow beyond its limit");
+            return batch_memory_starved(&s->memory) ? failure_starved(f) : -1;
+        }
         if (at >= cn_count(b)) return 0;
         struct cn_record *r = cn_record_at(b, at);
         struct failure why;
         char who[160];
         failure_set(&why, tf.failure.fail_class, tf.failure.hint, "%s", tf.failure.text);
         snprintf(who, sizeof(who), "transform %s (%s)", tf.alias, tf.type);
+        if (batch_memory_starved(&s->memory)) return *f = why, failure_starved(f);
         if (why.fail_class != CN_FAIL_RECORD) return *f = why, failure_wrap(f, "%s", who);
         if (sink_record_failed(s, part_of(s, b, r), r->offset, STAGE_TRANSFORMATION, who, &why, true, f) != 0) return -1;
         r->flags |= CN_RECORD_DROPPED;

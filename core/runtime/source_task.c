@@ -289,6 +289,7 @@ static int record_failed(struct source *s, struct cn_batch *b, uint32_t record, 
     const struct cn_text *topic = cn_topic_at(b, cn_record_at(b, record)->topic);
     snprintf(name, sizeof(name), "%u of %u for topic %.*s", record + 1, cn_count(b), (int)(topic->n < 249 ? topic->n : 249), cn_bytes_at(b, topic->at));
     bool named = error_stage_converts(stage);
+    if (batch_memory_starved(&s->memory)) return failure_starved(f);
     if (f->fail_class != CN_FAIL_RECORD) return failure_wrap(f, "record %s%s%s", name, named ? "" : ": ", named ? "" : component);
     struct backend_record plain = {0};
     if (run_logs_messages(s->run)) codec_encode_plain(s->codec, b, record, &plain);
@@ -305,7 +306,10 @@ static int transform(struct source *s, struct cn_batch *b, struct failure *f) {
     struct transform_failure tf;
     for (uint32_t at = 0;; at++) {
         at = transform_chain_apply(s->chain, b, at, &tf);
-        if (b->failed) return failure_set(f, CN_FAIL_RECORD, NULL, "the transforms made the batch grow beyond its limit");
+        if (b->failed) {
+            failure_set(f, CN_FAIL_RECORD, NULL, "the transforms made the batch grow beyond its limit");
+            return batch_memory_starved(&s->memory) ? failure_starved(f) : -1;
+        }
         if (at >= cn_count(b)) return 0;
         failure_set(f, tf.failure.fail_class, tf.failure.hint, "%s", tf.failure.text);
         char who[160];
@@ -419,8 +423,10 @@ static bool due(const struct source *s) {
 
 static int take_batch(struct source *s, struct cn_batch *b, struct failure *f) {
     const struct cn_batch_head *h = cn_head(b);
-    if (b->failed)
-        return failure_set(f, CN_FAIL_BUG, "a batch may have at most 768 MiB", "poll of %s gave a batch that did not fit", s->run->def->component->name);
+    if (b->failed) {
+        failure_set(f, CN_FAIL_BUG, "a batch may have at most 768 MiB", "poll of %s gave a batch that did not fit", s->run->def->component->name);
+        return batch_memory_starved(&s->memory) ? failure_starved(f) : -1;
+    }
     if (h->boundary == CN_BOUNDARY_ABORT) {
         if (s->open == COMPLETE) send(s); // ended by its own COMMIT
         abort_open(s);

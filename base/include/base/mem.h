@@ -22,8 +22,13 @@ char *xstrdup(const char *z) __attribute__((malloc, returns_nonnull));
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
 void *xmemdup(const void *p, size_t n);
 
-enum { MEM_LARGE = 1024 * 1024, MEM_PATIENCE_MS = 3000 };
+enum { MEM_LARGE = 1024 * 1024, MEM_PATIENCE_MS = 2000 };
 extern size_t mem_large; // MEM_LARGE; a test makes it smaller, before it starts threads, to see what happens to any buf that fails
+// For a large block whose size comes from outside and whose owner can do without: waits as long as a small one, then returns NULL.
+void *mem_realloc(void *p, size_t n);
+// How many large ones this thread was refused so far, bufs too: who is told of a failure can see whether it was for want of memory.
+uint64_t mem_refusals(void);
+void mem_refused(void); // counts one
 // Keeps so many bytes to be given up when an allocation fails, and made up for when there is memory again; 0 none. It costs address
 // space only. Thread-safe.
 void mem_reserve(size_t bytes);

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include "alloc_fail.h"
+
 static const char count_yaml[] = "pipeline: t\nsource:\n  connector: counting-source\n  value.converter: string\n";
 
 static void assert_counted(struct fixture *f, const char *topic, int64_t n) {
@@ -397,5 +399,22 @@ TEST(a_record_of_fifty_mebibytes_passes) {
     fixture_run(f, count_yaml);
     eventually(atomic_load(&source_script.committed) == 1);
     assert_int_equal(topic_end(f, "numbers"), 1);
+    fixture_close(f);
+}
+
+// First the batch finds none, then the converter.
+TEST(a_record_for_which_there_is_no_memory_is_not_at_fault_and_comes_again) {
+    (void)state;
+    struct fixture fx, *f = &fx;
+    fixture_open(f);
+    source_script.limit = 2;
+    source_script.value_bytes = 3 << 20;
+    alloc_plan((struct alloc_plan){.least = 4 << 20, .first = 1, .times = 60}); // each gives up after 28
+    fixture_run(f, "pipeline: t\nsource: {connector: counting-source, value.converter: string, errors.tolerance: all}\n");
+    eventually(status_has(f, "\"state\":\"RESTARTING\"") || source_script.opens > 1);
+    eventually(topic_end(f, "numbers") == 2);
+    alloc_relief();
+    assert_true(source_script.opens > 1);
+    assert_int_equal(topic_end(f, "t-source.dlq"), -1);
     fixture_close(f);
 }
