@@ -98,7 +98,6 @@ void catalogue_told(struct store *s) {
         topic_unref(c->changed[i]->topic);
     }
     c->changed_count = 0;
-    atomic_store(&c->reshaped, false);
 }
 
 // ── topics ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -42,15 +42,18 @@ static void expire_producers(struct store *s) {
 static int take_image(struct store *s, struct capture *c, struct err *err) {
     const struct checkpoint_chain *x = &s->checkpointer.chain;
     checkpoint_begin(&c->image);
-    if (!atomic_load(&s->catalogue.reshaped)) catalogue_changes(s, &c->image);
-    else c->whole = true;
+    c->whole = atomic_exchange(&s->catalogue.reshaped, false); // before the image: others than this thread set it, too
+    if (!c->whole) catalogue_changes(s, &c->image);
     if (x->end + c->image.n > x->image + x->image / 2) c->whole = true;
     if (c->whole) {
         buf_clear(&c->image);
         checkpoint_begin(&c->image);
         catalogue_image(s, &c->image);
     }
-    if (c->image.bad) return err_set(err, buf_fault(&c->image), "checkpoint: no memory for its image");
+    if (c->image.bad) {
+        atomic_store(&s->catalogue.reshaped, true);
+        return err_set(err, buf_fault(&c->image), "checkpoint: no memory for its image");
+    }
     catalogue_told(s);
     return 0;
 }

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "coord/kvmap.h"
 #include "coord/offsets.h"
-#include "coord/scan.h"
+#include "store/scan.h"
 #include "coord/txn.h"
 #include "store/batch.h"
 
