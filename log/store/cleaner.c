@@ -32,7 +32,8 @@ struct round {
     size_t resting_count;
 };
 
-static bool is_over(struct store *s) {
+bool cleaner_is_over(void *store) {
+    struct store *s = store;
     LOCK_SCOPE(&s->cleaner.lock);
     return s->cleaner.closing;
 }
@@ -73,7 +74,7 @@ static int clean_topic(void *arg, struct topic *t) {
     for (int32_t i = 0; i < topic_partitions(t); i++) {
         struct err err;
         struct partition *p = topic_partition(t, i);
-        if (is_over(r->s) || atomic_load(&r->s->is_stopped)) return 1;
+        if (cleaner_is_over(r->s) || atomic_load(&r->s->is_stopped)) return 1;
         look_for_rest(r, p);
         if (atomic_load(&p->unsettled) || partition_health(p, NULL) || (!retain_partition(r->s, p, &err) && !compact_partition(r->s, p, &err))) continue;
         if (!r->failed) *r->err = err;

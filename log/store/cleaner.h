@@ -13,6 +13,7 @@ void cleaner_done(struct cleaner *c);
 int cleaner_start(struct store *s, struct err *err) MUST_USE;
 void cleaner_stop(struct store *s);
 void cleaner_hurry(struct store *s); // a round soon
+bool cleaner_is_over(void *store);   // it is being stopped
 
 // retention.c: a record's time where it is sane, else when it was appended. Of a segment: of its newest record, `now` while that is not known.
 int64_t time_or_append(int64_t timestamp, int64_t appended);

@@ -333,6 +333,8 @@ static int compact(struct compaction *x, struct err *err) {
         .index_interval = (uint32_t)x->st->index_interval_bytes,
         .levels = x->st->level,
         .spare_bytes = spare_bytes(x),
+        .over = cleaner_is_over,
+        .over_arg = x->s,
     };
     x->rewrite = rewrite_begin(&o, err);
     if (!x->rewrite || scan_all(x, err)) return -1;
@@ -378,7 +380,7 @@ int compact_partition(struct store *s, struct partition *p, struct err *err) {
     if (worth) failed = compact(&x, err);
     done(&x);
     if (worth && !failed) found_room(s, internal);
-    if (!failed) return 0;
+    if (!failed || err->code == ERR_CANCELLED) return 0; // the next start goes on
     err_wrap(err, "compaction of %s-%" PRId32, p->topic->name, p->index);
     return err->code == ERR_NOSPACE ? wait_for_room(s, internal, err) : -1;
 }

@@ -41,7 +41,9 @@ static int corrupt(const struct reader *rd, struct err *err) {
 
 // Moves the window on, so that `need` bytes from `next` are in it if the file has them.
 static int slide(struct reader *rd, size_t need, struct err *err) {
+    const struct rewrite_options *o = &rd->r->o;
     struct buf *w = &rd->r->window;
+    if (o->over && o->over(o->over_arg)) return err_set(err, ERR_CANCELLED, "the cleaner ends");
     if (rd->next) memmove(w->p, w->p + rd->next, w->n - rd->next);
     w->n -= rd->next;
     rd->next = 0;

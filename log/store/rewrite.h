@@ -30,6 +30,8 @@ struct rewrite_options {
     uint32_t index_interval;            // 0 = the default
     const int64_t *levels;              // of the codecs, for batches that are compressed anew; NULL: their defaults; borrowed
     uint64_t spare_bytes;               // of the disk, to be left free: NOSPACE instead
+    bool (*over)(void *arg);            // asked now and then: CANCELLED when it says so; may be NULL
+    void *over_arg;
 };
 struct rewrite_input {
     struct fs_file *log;

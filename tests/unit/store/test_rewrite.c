@@ -368,6 +368,27 @@ TEST(a_rewrite_leaves_the_room_that_others_need) {
     fs_close(fs);
 }
 
+static bool after_two(void *arg) { return ++*(int *)arg > 2; }
+
+TEST(a_rewrite_that_is_called_off_leaves_nothing) {
+    struct fs *fs = fs_mem_new();
+    struct err err;
+    struct rewrite_result result;
+    struct fs_stat st;
+    struct rewrite_input in = {.name = "in.log"};
+    int asked = 0;
+    in.log = file_of_keys(fs, 60000, 60000, &in.size);
+    struct rewrite_options o = {.fs = fs, .end = 60000, .over = after_two, .over_arg = &asked};
+    struct rewrite *r = rewrite_begin(&o, &err);
+    assert_true(in.size > 3 << 20);
+    assert_fails(rewrite_scan(r, &in, &err), err, ERR_CANCELLED);
+    assert_fails(rewrite_write(r, &in, 1, "out", 0, &result, &err), err, ERR_CANCELLED);
+    assert_fails(fs->ops->stat(fs, "out.log", &st, &err), err, ERR_NOT_FOUND);
+    rewrite_end(r);
+    fs->ops->close(in.log, NULL);
+    fs_close(fs);
+}
+
 // The read buffer holds 1 MiB.
 TEST(records_larger_than_the_buffers_are_rewritten_too) {
     enum { LARGE = 3 * 1024 * 1024 + 17 };
