@@ -152,7 +152,7 @@ static struct buf make_batch(struct producer *p, int records, size_t bytes, bool
     if (transactional) b.attributes |= BATCH_TRANSACTIONAL;
     for (int i = 0; i < records; i++) {
         int64_t n = p->acked + i;
-        char key[8];
+        char key[16];
         snprintf(key, sizeof(key), "%d", (int)(n % KEYS));
         buf_clear(&text);
         put_text(&text, p->index, n, bytes);

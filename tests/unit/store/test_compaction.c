@@ -126,7 +126,7 @@ static void leaves_alone(struct store *s) {
 TEST(a_compacted_topic_keeps_the_latest_of_each_key_and_stays_small) {
     struct fs *fs = fs_mem_new();
     struct store *s = open_new(fs, 0);
-    char key[8], value[24];
+    char key[16], value[40];
     topic_of(s, "min.cleanable.dirty.ratio=0.3 segment.bytes=1000");
     for (int i = 0; i < 3000; i++) {
         snprintf(key, sizeof(key), "k%d", i % 7);
@@ -153,7 +153,7 @@ TEST(a_compacted_topic_keeps_the_latest_of_each_key_and_stays_small) {
 TEST(it_is_compacted_when_the_new_share_of_its_bytes_is_more_than_the_ratio) {
     struct fs *fs = fs_mem_new();
     struct store *s = open_new(fs, 0);
-    char key[8];
+    char key[16];
     topic_of(s, "min.cleanable.dirty.ratio=1");
     for (int i = 0; i < 40; i++) snprintf(key, sizeof(key), "k%d", i), put(s, key, "kept");
     put_many(s, 40, "again");
@@ -250,7 +250,7 @@ TEST(nothing_waits_longer_than_the_most_lag_not_even_where_nobody_writes_any_mor
     for (size_t i = 0; i < countof(dates); i++) {
         struct fs *fs = fs_mem_new();
         struct store *s = open_new(fs, 0);
-        char key[8];
+        char key[16];
         topic_of(s, "min.cleanable.dirty.ratio=0.9");
         for (int k = 0; k < 60; k++) snprintf(key, sizeof(key), "k%d", k), put_dated(s, dates[i], key, "kept");
         set(s, "min.cleanable.dirty.ratio", "0");
@@ -281,7 +281,7 @@ TEST(with_far_more_keys_than_fit_it_gets_on_round_by_round) {
     enum { KEYS = 500, SLOTS = 50 }; // forty keys a round
     struct fs *fs = fs_mem_new();
     struct store *s = open_new(fs, SLOTS * 24);
-    char key[8], value[16];
+    char key[16], value[40];
     topic_of(s, "min.cleanable.dirty.ratio=0 segment.bytes=20000");
     for (int i = 0; i < 3 * KEYS; i++) {
         snprintf(key, sizeof(key), "k%d", i % KEYS);
@@ -312,7 +312,7 @@ TEST(the_cleaner_goes_on_at_once_with_what_did_not_fit) {
     struct fs *fs = fs_mem_new();
     struct store *s = open_new(fs, 24 * 10);
     struct err err;
-    char key[8];
+    char key[16];
     topic_of(s, "min.cleanable.dirty.ratio=0 segment.bytes=20000");
     for (int i = 0; i < 400; i++) snprintf(key, sizeof(key), "k%d", i % 100), put(s, key, "value");
     put_many(s, 300, "filler");
@@ -508,7 +508,7 @@ TEST(without_room_it_waits_says_so_once_and_goes_on_by_itself) {
     struct store *s = open_new(fs, 0);
     struct fs_space space;
     struct err err;
-    char key[8];
+    char key[16];
     topic_of(s, "min.cleanable.dirty.ratio=0 segment.bytes=200000");
     for (int i = 0; i < 2000; i++) snprintf(key, sizeof(key), "k%d", i), put(s, key, "kept");
     set(s, "segment.bytes", "400");
