@@ -12,7 +12,7 @@ written. Every fifth recovery is cut itself. Mounts live in a mount namespace of
 import fcntl, os, random, shutil, subprocess, sys, tempfile, threading, time
 
 CHILD = os.path.join(os.environ['BUILD'], 'tests/crash/store_child')
-OPS = 1500
+OPS, MORE = 1500, 60                     # of a script; that one process gets done before it is cut
 SHUTDOWN = 0x8004587D                    # _IOR('X', 125, u32), the same for both
 LOG_FLUSH, NO_LOG_FLUSH = 1, 2
 KINDS = [('ext4', 'defaults'), ('ext4', 'noauto_da_alloc,commit=1'), ('ext4', 'data=writeback,nodelalloc'), ('xfs', 'defaults')]
@@ -50,6 +50,12 @@ class Ledger:
                 self.acked = int(op) + 1
             else:
                 self.given = int(op)
+
+    def wait(self, acked, seconds):
+        """Until so much is acknowledged, however busy the machine is; not for ever, and not for one that ended."""
+        until = time.monotonic() + seconds
+        while self.acked < acked and self.reader.is_alive() and time.monotonic() < until:
+            time.sleep(0.0005)
 
     def end(self):
         self.child.kill()
@@ -124,8 +130,9 @@ class Torture:
         os.close(fd)
         self.seed, self.at, self.given = self.seed + 1, 0, -1
 
-    def cut(self, mode, *args, within):
+    def cut(self, mode, *args, after=0, within):
         ledger = Ledger(mode, self.place.open(), *args)
+        ledger.wait(after, 5)
         time.sleep(self.dice.random() * within)
         self.place.cut()
         ledger.end()
@@ -148,7 +155,8 @@ class Torture:
 
     def once(self):
         slow = self.dice.random() < 0.03  # so long that the kernel writes back by itself
-        ledger = self.cut('live', self.seed, OPS, self.at, within=1.6 if slow else 0.05)
+        after = self.at + self.dice.randrange(MORE) if self.dice.random() < 0.8 else 0
+        ledger = self.cut('live', self.seed, OPS, self.at, after=after, within=1.6 if slow else 0.01)
         acked, begun = max(ledger.acked, self.at), max(ledger.begun, self.at)
         self.acked += max(0, ledger.acked - self.at)
         self.given = max(self.given, ledger.given)
@@ -169,18 +177,23 @@ def torture(place, cuts, seed):
     return t.cuts, t.recoveries, t.acked, lost
 
 
-def places(top, mode):
-    if mode == 'kill':
-        yield Folder(top)
-        return
+def kinds_here(top):
+    """ext4 must be there, XFS may be."""
     for kind, options in KINDS:
-        for flag in (NO_LOG_FLUSH, LOG_FLUSH):
-            try:
-                yield Disk(top, kind, options, flag)
-            except Skip as e:
-                if kind == 'ext4':
-                    raise
-                print(f'left out: {kind}: {e}')
+        try:
+            if kind != 'ext4':
+                Disk(top, kind, options, LOG_FLUSH).close()
+            yield kind, options
+        except Skip as e:
+            print(f'left out: {kind}: {e}')
+
+
+def places(top, mode):
+    """How many there are, and each made when its turn comes."""
+    if mode == 'kill':
+        return 1, [Folder(top)]
+    every = [(*kind, flag) for kind in kinds_here(top) for flag in (NO_LOG_FLUSH, LOG_FLUSH)]
+    return len(every), (Disk(top, *one) for one in every)
 
 
 def isolate():
@@ -201,10 +214,10 @@ def main(mode, cuts):
     shm = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
     sums = [0, 0, 0, 0]
     with tempfile.TemporaryDirectory(dir=shm) as top:
-        share = cuts if mode == 'kill' else -(-cuts // (2 * len(KINDS)))
-        for i, place in enumerate(places(top, mode)):
+        count, every = places(top, mode)
+        for i, place in enumerate(every):
             try:
-                sums = [a + b for a, b in zip(sums, torture(place, share, seed * 100 + i))]
+                sums = [a + b for a, b in zip(sums, torture(place, -(-cuts // count), seed * 100 + i))]
             finally:
                 place.close()
     what = 'kills' if mode == 'kill' else 'power cuts'
