@@ -3,6 +3,7 @@
 #include "commit.h"
 
 #include <inttypes.h>
+#include <semaphore.h>
 
 struct commit *commit_new(struct store *s) {
     struct commit *c = xcalloc(1, sizeof(*c));
@@ -190,31 +191,26 @@ void store_commit(struct store *s, struct commit *c, bool nowait, commit_done *d
 // ── waiting ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 struct waiter {
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool done, failed;
+    sem_t done;
+    bool failed;
     struct append_result *results;
     struct err *err;
 };
 
 static void wake_waiter(void *arg, const struct err *err, const struct append_result *results, size_t n) {
     struct waiter *w = arg;
-    LOCK_SCOPE(&w->lock);
     w->failed = err != NULL;
     if (err && w->err) *w->err = *err;
     if (!err && w->results && n) memcpy(w->results, results, n * sizeof(*results));
-    w->done = true;
-    pthread_cond_signal(&w->cond);
+    sem_post(&w->done); // the last look at w, which is gone when its owner goes on
 }
 
 int store_commit_wait(struct store *s, struct commit *c, struct append_result *results, struct err *err) {
-    struct waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER, .results = results, .err = err};
+    struct waiter w = {.results = results, .err = err};
+    sem_init(&w.done, 0, 0);
     store_commit(s, c, false, wake_waiter, &w);
-    pthread_mutex_lock(&w.lock);
-    while (!w.done) pthread_cond_wait(&w.cond, &w.lock);
-    pthread_mutex_unlock(&w.lock);
-    pthread_cond_destroy(&w.cond);
-    pthread_mutex_destroy(&w.lock);
+    while (sem_wait(&w.done)) {} // a signal came
+    sem_destroy(&w.done);
     return w.failed ? -1 : 0;
 }
 
