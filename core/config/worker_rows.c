@@ -73,7 +73,7 @@ const struct cn_option worker_rows[] = {
 
     CN_SIZE("log.commit.max.bytes", W, commit_max_bytes, "16MiB", 1048576, 1073741824, CN_OPT_ADVANCED, "Durability",
             "The largest commit that becomes durable as one frame. Larger ones become a transaction."),
-    CN_SIZE("log.commit.inline.max.bytes", W, commit_inline_max_bytes, "64KiB", 0, 16777216, CN_OPT_ADVANCED, "Durability",
+    CN_SIZE("log.commit.inline.max.bytes", W, commit_inline_max_bytes, "256KiB", 0, 16777216, CN_OPT_ADVANCED, "Durability",
             "Up to this size a partition's part of a commit is written into the journal; larger parts are synced in their "
             "segment."),
     CN_SIZE("log.commit.queue.bytes", W, commit_queue_bytes, "64MiB", 1048576, INT64_MAX, CN_OPT_ADVANCED, "Durability",

@@ -59,7 +59,7 @@ static void set_defaults(struct store_options *o) {
     if (!o->journal_bytes) o->journal_bytes = 64 * MIB;
     if (!o->commit_max_bytes) o->commit_max_bytes = 16 * MIB;
     if (!o->group_max_bytes) o->group_max_bytes = 16 * MIB;
-    if (!o->inline_max_bytes) o->inline_max_bytes = 64 * 1024;
+    if (!o->inline_max_bytes) o->inline_max_bytes = 256 * 1024;
     if (!o->reserve_bytes) o->reserve_bytes = 16 * MIB;
     if (!o->dedupe_bytes) o->dedupe_bytes = 32 * MIB;
     if (!o->quarantine_bytes) o->quarantine_bytes = 64 * MIB;

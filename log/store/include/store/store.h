@@ -48,7 +48,7 @@ struct store_options {        // zero means the default
     uint64_t journal_bytes;   // 64 MiB; preallocated and zero-filled at creation
     uint64_t commit_max_bytes;// 16 MiB: a larger commit is refused with ERR_TOO_LARGE (use a transaction); one batch alone may be larger
     uint64_t group_max_bytes; // 16 MiB: how much the flusher gathers into one frame
-    uint32_t inline_max_bytes;// 64 KiB a partition and commit; larger batches are synced in their segment, the frame points
+    uint32_t inline_max_bytes;// 256 KiB a partition and commit; larger batches are synced in their segment, the frame points
     uint64_t reserve_bytes;   // 16 MiB kept free for markers, checkpoints and recovery: appends are refused below it
     uint64_t total_bytes;     // of all segments: past it the oldest sealed ones go, then appends are refused; 80 % of the file system
     size_t dedupe_bytes;      // 32 MiB: memory for the keys of a compaction; those that do not fit wait for its next round
