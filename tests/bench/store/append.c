@@ -34,7 +34,7 @@ static void run_cell(struct bench_store *b, const char *folder, const struct cel
     size_t commit_bytes = b->batch.n * (size_t)c->partitions;
     struct one_file *file = one_file_new(folder, commit_bytes);
     struct side sides[] = {{.name = "store", .commit = bench_store_commit, .arg = b}, {.name = "file", .commit = one_file_commit, .arg = file}};
-    bench_race(sides, 2, c->writers, seconds);
+    bench_race(sides, 2, c->writers, seconds, SHORT_MS);
     print_cell(c, &sides[0], &sides[1], commit_bytes);
     sides_done(sides, 2);
     one_file_free(file);

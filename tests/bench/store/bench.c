@@ -10,8 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SLICE_MS = 150 };
-
 static atomic_uint_fast64_t sync_count;
 
 void bench_die(const char *what, const struct err *err) {
@@ -78,19 +76,21 @@ static void *work(void *arg) {
 }
 
 // Runs one slice; its times stay with the workers.
-static void run_slice(struct side *s, struct worker *workers, int writers) {
-    int64_t until = bench_ns() + SLICE_MS * 1000000ll;
+static void run_slice(struct side *s, struct worker *workers, int writers, int slice_ms) {
+    if (s->turn) s->turn(s->arg, true);
+    int64_t until = bench_ns() + slice_ms * 1000000ll;
     for (int i = 0; i < writers; i++) {
         workers[i].side = s, workers[i].writer = i, workers[i].until = until;
         if (pthread_create(&workers[i].thread, NULL, work, &workers[i])) bench_die("thread", NULL);
     }
     for (int i = 0; i < writers; i++) pthread_join(workers[i].thread, NULL);
+    if (s->turn) s->turn(s->arg, false);
 }
 
-static void measure_slice(struct side *s, struct worker *workers, int writers, size_t rounds) {
+static void measure_slice(struct side *s, struct worker *workers, int writers, int slice_ms, size_t rounds) {
     uint64_t syncs = atomic_load(&sync_count), commits = 0;
     int64_t cpu = bench_cpu_ns(), began = bench_ns();
-    run_slice(s, workers, writers);
+    run_slice(s, workers, writers, slice_ms);
     int64_t took = bench_ns() - began;
     for (int i = 0; i < writers; i++) {
         commits += workers[i].times.n;
@@ -105,13 +105,13 @@ static void measure_slice(struct side *s, struct worker *workers, int writers, s
     s->syncs += atomic_load(&sync_count) - syncs;
 }
 
-void bench_race(struct side *sides, size_t n, int writers, double seconds) {
+void bench_race(struct side *sides, size_t n, int writers, double seconds, int slice_ms) {
     struct worker *workers = xcalloc((size_t)writers, sizeof(*workers));
-    size_t rounds = (size_t)(seconds * 1000 / SLICE_MS) + 1;
-    for (size_t i = 0; i < n; i++) run_slice(&sides[i], workers, writers);
+    size_t rounds = (size_t)(seconds * 1000 / slice_ms) + 1;
+    for (size_t i = 0; i < n; i++) run_slice(&sides[i], workers, writers, slice_ms);
     for (int i = 0; i < writers; i++) workers[i].times.n = 0;
     for (size_t r = 0; r < rounds; r++)
-        for (size_t i = 0; i < n; i++) measure_slice(&sides[i], workers, writers, rounds);
+        for (size_t i = 0; i < n; i++) measure_slice(&sides[i], workers, writers, slice_ms, rounds);
     for (int i = 0; i < writers; i++) times_done(&workers[i].times);
     free(workers);
 }
@@ -194,10 +194,10 @@ static void drop_topic(struct bench_store *b) {
 }
 
 void bench_store_topic(struct bench_store *b, int partitions) {
-    const struct topic_setting large = {"max.message.bytes", "67108864"};
+    const struct topic_setting settings[] = {{"max.message.bytes", "67108864"}, {"retention.ms", "-1"}}; // the records are of long ago
     struct err err;
     drop_topic(b);
-    MUST(store_topic_create(b->s, "bench", partitions, &large, 1, &err), "create the topic");
+    MUST(store_topic_create(b->s, "bench", partitions, settings, countof(settings), &err), "create the topic");
     b->t = topic_get(b->s, "bench");
     b->partitions = partitions;
 }

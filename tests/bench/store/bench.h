@@ -35,6 +35,7 @@ struct side {
     const char *name;
     void (*commit)(void *arg, int writer); // by that writer's thread; returns when it is durable
     void *arg;
+    void (*turn)(void *arg, bool begins);  // around each of its slices; may be NULL
     // What bench_race found.
     struct times times;                    // of each commit
     double *rates;                         // commits a second, of each slice
@@ -42,8 +43,10 @@ struct side {
     uint64_t commits, syncs; // syncs: of stores and files of ours, those in the background too
     int64_t cpu_ns, ns;
 };
-// About `seconds` for each side; the first slice of each does not count.
-void bench_race(struct side *sides, size_t n, int writers, double seconds);
+// About `seconds` for each side, in slices of slice_ms; the first of each does not count. Short slices let the same noise meet all; long ones
+// keep what a side does in the background within its own turn.
+enum { SHORT_MS = 150, LONG_MS = 1000 };
+void bench_race(struct side *sides, size_t n, int writers, double seconds, int slice_ms);
 double side_rate(struct side *s); // the median slice's commits a second
 void sides_done(struct side *sides, size_t n);
 

@@ -24,14 +24,14 @@ static void set_journal(struct store_options *o, uint64_t v) { o->journal_bytes 
 static void set_checkpoint(struct store_options *o, uint64_t v) { o->checkpoint_ms = (int64_t)v; }
 static void set_group(struct store_options *o, uint64_t v) { o->group_max_bytes = v; }
 
-static const struct shape around_inline[] = {{1, 1024, 40, 1},  {1, 1024, 80, 1},   {1, 1024, 120, 1}, {1, 1024, 200, 1}, {1, 1024, 400, 1}, {1, 1024, 1000, 1},
-                                             {4, 1024, 80, 1},  {4, 1024, 200, 1},  {1, 1024, 80, 8},  {1, 1024, 200, 8}};
+static const struct shape around_inline[] = {{1, 1024, 40, 1}, {1, 1024, 80, 1}, {1, 1024, 200, 1}, {1, 1024, 400, 1},
+                                             {4, 1024, 80, 1}, {4, 1024, 400, 1}, {1, 1024, 40, 8}, {1, 1024, 200, 8}};
 static const struct shape long_runs[] = {{50, 1024, 1, 1}, {1000, 1024, 1, 1}, {1, 1024, 40, 8}};
 static const struct shape many_writers[] = {{1, 1024, 1, 64}, {50, 1024, 1, 64}, {1, 1024, 40, 64}};
 
 #define ROWS(array) array, countof(array)
 static const struct knob knobs[] = {
-    {"inline", set_inline, {16 << 10, 32 << 10, 64 << 10, 256 << 10, 1 << 20}, "KiB", 1024, ROWS(around_inline)},
+    {"inline", set_inline, {32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10}, "KiB", 1024, ROWS(around_inline)},
     {"journal", set_journal, {16 << 20, 32 << 20, 64 << 20, 128 << 20, 256 << 20}, "MiB", 1 << 20, ROWS(long_runs)},
     {"checkpoint", set_checkpoint, {100, 300, 1000, 3000, 10000}, "ms", 1, ROWS(long_runs)},
     {"group", set_group, {1 << 20, 4 << 20, 16 << 20, 64 << 20, 256 << 20}, "MiB", 1 << 20, ROWS(many_writers)},
@@ -46,7 +46,7 @@ static void run_shape(const struct knob *k, struct bench_store *stores, const ch
     }
     struct one_file *file = one_file_new(folder, stores[0].batch.n * (size_t)c->partitions);
     sides[VALUES] = (struct side){.commit = one_file_commit, .arg = file};
-    bench_race(sides, VALUES + 1, c->writers, seconds);
+    bench_race(sides, VALUES + 1, c->writers, seconds, LONG_MS);
     printf("%4d x %5zu KiB, %2d wr |", c->partitions, c->bytes * (size_t)c->count / 1024, c->writers);
     double limit = side_rate(&sides[VALUES]);
     for (int i = 0; i <= VALUES; i++)

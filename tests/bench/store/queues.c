@@ -143,7 +143,7 @@ static void run_cell(struct bench_store *b, const char *folder, const struct loa
     bench_batch(load->bytes, load->count, &b->batch);
     for (int i = 0; i < OTHERS; i++) sides[1 + i] = (struct side){.name = others[i].name, .commit = others[i].commit, .arg = others[i].make(folder, load)};
     sides[SIDES - 1] = (struct side){.name = "file", .commit = one_file_commit, .arg = one_file_new(folder, load->bytes * (size_t)load->count)};
-    bench_race(sides, SIDES, writers, seconds);
+    bench_race(sides, SIDES, writers, seconds, SHORT_MS);
     double rate = side_rate(&sides[0]);
     for (int i = 0; i < SIDES; i++) print_side(load, writers, &sides[i], rate);
     for (int i = 0; i < OTHERS; i++) others[i].done(sides[1 + i].arg);

@@ -113,7 +113,7 @@ static void run_cell(struct bench_store *b, const char *folder, int n, size_t by
         {.name = "syncfs", .commit = sync_file_system, .arg = files[2]}, {.name = "store", .commit = bench_store_commit, .arg = b},
         {.name = "ring", .commit = ring_commit, .arg = &ring},
     };
-    bench_race(sides, countof(sides), 1, seconds);
+    bench_race(sides, countof(sides), 1, seconds, SHORT_MS);
     printf("%5d %7zu |", n, bytes);
     for (size_t i = 0; i < countof(sides); i++) printf(" %9.2f %9.2f |", times_us(&sides[i].times, 0.5) / 1000, times_us(&sides[i].times, 0.99) / 1000);
     printf("\n");
