@@ -18,7 +18,7 @@ PACKAGES_BUILD='gcc libc6-dev cmake ninja-build pkg-config libpq-dev libyaml-dev
 PACKAGES_DEMO='postgresql python3 bsdutils procps'
 PACKAGES_TEST='g++ make libcmocka-dev postgresql python3 python3-kafka bsdutils procps'
 PACKAGES_INTEROP='clang libclang-rt-14-dev openjdk-17-jdk-headless maven systemd python3-seccomp'
-PACKAGES_LONG='rsyslog nginx-light wrk linux-perf'
+PACKAGES_LONG='rsyslog nginx-light wrk linux-perf libsqlite3-dev liblmdb-dev openjdk-17-jdk-headless maven'
 
 missing_packages() {
     local p

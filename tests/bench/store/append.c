@@ -55,7 +55,7 @@ static void run_table(struct bench_store *b, const char *folder, double seconds)
 
 int main(int argc, char **argv) {
     struct folder folder = bench_folder(argc > 1 ? argv[1] : NULL);
-    double seconds = argc > 2 ? strtod(argv[2], NULL) : 2;
+    double seconds = argc > 2 ? strtod(argv[2], NULL) : 1.5;
     struct bench_store b;
     bench_store_open(&b, folder.path, "store", (struct store_options){0});
     if (argc == 7) {
