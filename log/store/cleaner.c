@@ -40,6 +40,7 @@ static int clean_topic(void *arg, struct topic *t) {
         struct partition *p = topic_partition(t, i);
         if (is_over(r->s) || atomic_load(&r->s->is_stopped)) return 1;
         if (partition_health(p, NULL) || (!retain_partition(r->s, p, &err) && !compact_partition(r->s, p, &err))) continue;
+        if (err.code == ERR_CORRUPT || err.code == ERR_NOT_FOUND) verify_partition(r->s, p); // it stops, and is left alone
         if (!r->failed) *r->err = err;
         r->failed = -1;
     }

@@ -47,6 +47,8 @@ int segment_create_files(struct store *s, struct partition *p, struct segment *g
 int segment_unlink_files(struct store *s, const struct partition *p, int64_t base, struct err *err);
 // Stem of the files that are to take the place of segment `base` as its next generation, and taking it.
 void segment_cleaned_stem(const struct partition *p, int64_t base, uint32_t generation, char out[SEGMENT_PATH]);
+// Every one has a transaction index: an empty one replaces an old one that names transactions which are gone.
+int segment_cleaned_txnindex(struct store *s, const char *stem, struct err *err) MUST_USE;
 int segment_rename_cleaned(struct store *s, const struct partition *p, int64_t base, const char *stem, struct err *err) MUST_USE;
 // A reference to its open log file. Under the partition's lock (or before anybody else sees it).
 int segment_open(struct store *s, const struct partition *p, struct segment *g, struct open_file **ret, struct err *err) MUST_USE;

@@ -78,6 +78,7 @@ static struct store *store_new(const struct store_options *o) {
     s->fs = s->o.fs;
     s->clock = s->o.clock;
     pthread_mutex_init(&s->admin, NULL);
+    pthread_mutex_init(&s->repair, NULL);
     pthread_mutex_init(&s->state, NULL);
     pthread_cond_init(&s->fired, NULL);
     files_init(&s->files, s->fs, s->o.open_files);
@@ -108,6 +109,7 @@ static void store_free(struct store *s) {
     histogram_free(s->sync_us);
     pthread_cond_destroy(&s->fired);
     pthread_mutex_destroy(&s->state);
+    pthread_mutex_destroy(&s->repair);
     pthread_mutex_destroy(&s->admin);
     free(s);
 }

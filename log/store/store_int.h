@@ -120,6 +120,7 @@ struct store {
     struct cleaner cleaner;
     struct budget budget;
     pthread_mutex_t admin;            // one create, delete, grow, configure at a time; guards producer_*
+    pthread_mutex_t repair;           // one acceptance of a loss at a time
     int64_t producer_next, producer_end; // what is left of the current block of producer ids
     struct uuid cluster;
     char cluster_id[23];

@@ -35,6 +35,7 @@ static void partition_free(struct store *s, struct partition *p) {
     free(p->segs);
     free(p->epochs);
     free(p->failed);
+    free(p->losses);
     free(p->aborts);
     pthread_mutex_destroy(&p->lock);
     free(p);

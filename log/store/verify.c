@@ -45,18 +45,21 @@ static int check_bytes(struct store *s, const char *path, uint64_t size, uint32_
 
 static bool is_damage(const struct err *err) { return err->code == ERR_CORRUPT || err->code == ERR_NOT_FOUND; }
 
-// The first reason wins. Never blocks on the flusher.
-static void stop_for(struct store *s, struct partition *p, int64_t base, const char *why) {
+void partition_stop(struct store *s, struct partition *p, int64_t base, const char *why) {
     bool first = !p->failed;
     partition_fail(p, why, base);
     if (!first) return;
-    store_event(s, STORE_EVENT_WARN, "%s-%" PRId32 " is stopped: %s", p->topic->name, p->index, why);
+    store_event(s, STORE_EVENT_WARN, "%s-%" PRId32 " is stopped: %s; `connectd log-repair show %s-%" PRId32 "` says how to go on", p->topic->name, p->index,
+                why, p->topic->name, p->index);
     checkpointer_hurry(s); // the next checkpoint keeps the reason
     atomic_store(&s->partition_failed, true);
     flusher_wake(s); // who waits for records hears of it there
 }
 
-bool segment_is_damaged(struct store *s, struct partition *p, struct segment *g) {
+enum finding { WHOLE, DAMAGED, UNKNOWN };
+
+// `met`: how it was noticed, or NULL.
+static enum finding check_segment(struct store *s, struct partition *p, struct segment *g, const char *met) {
     char path[SEGMENT_PATH];
     struct err why;
     pthread_mutex_lock(&p->lock);
@@ -64,12 +67,24 @@ bool segment_is_damaged(struct store *s, struct partition *p, struct segment *g)
     uint32_t crc = g->crc;
     pthread_mutex_unlock(&p->lock);
     segment_path(p, g->base, ".log", path);
-    if (!check_bytes(s, path, size, crc, &why) || !is_damage(&why) || p->gone || atomic_load(&g->dropped)) return false;
+    bool whole = !check_bytes(s, path, size, crc, &why);
+    if (p->gone || atomic_load(&g->dropped)) return UNKNOWN;
+    if (whole || !is_damage(&why)) return whole ? WHOLE : UNKNOWN;
     struct buf text = {0};
     buf_printf(&text, "%s: %s", path, why.msg);
-    stop_for(s, p, g->base, buf_cstr(&text));
+    partition_stop(s, p, g->base, met ? met : buf_cstr(&text));
     buf_done(&text);
-    return true;
+    return DAMAGED;
+}
+
+bool segment_is_damaged(struct store *s, struct partition *p, struct segment *g) { return check_segment(s, p, g, NULL) == DAMAGED; }
+
+// A file can be what was written and hold a damaged batch all the same, when the bytes went wrong in memory before.
+bool verify_met(struct store *s, struct partition *p, struct segment *g, bool again, struct err *err) {
+    if (!is_damage(err)) return false;
+    enum finding f = check_segment(s, p, g, err->msg);
+    if (f == WHOLE && again) partition_stop(s, p, -1, err->msg);
+    return partition_health(p, err) != 0;
 }
 
 void verify_damaged(struct store *s, struct partition *p) {
@@ -80,9 +95,50 @@ void verify_damaged(struct store *s, struct partition *p) {
     segment_path(p, g->base, ".log", path);
     if (g->base == p->damaged && check_bytes(s, path, g->size, g->crc, &why)) return;
     store_event(s, STORE_EVENT_INFO, "%s-%" PRId32 " serves again: %s is whole", p->topic->name, p->index, path);
-    free(atomic_exchange(&p->failed, NULL));
-    p->damaged = -1;
+    partition_serve_again(p);
 }
+
+// ── at a clean start ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+struct present { const struct partition *p; size_t at; };
+
+// Names come in byte order, so those of segments in the order of their bases. 1: the next segment is not there.
+static int is_present(void *arg, const char *name) {
+    struct present *x = arg;
+    struct str s = str_of(name);
+    int64_t base;
+    if (x->at == x->p->seg_count || !str_eqz(str_from(s, 20), ".log") || !str_to_i64(str_first(s, 20), &base)) return 0;
+    if (base == x->p->segs[x->at]->base) x->at++;
+    return x->at < x->p->seg_count && base > x->p->segs[x->at]->base;
+}
+
+// The first segment whose file is not there; NULL when all are, or nobody knows.
+static struct segment *find_missing(struct store *s, struct partition *p) {
+    char folder[SEGMENT_PATH];
+    struct present x = {.p = p};
+    struct err err;
+    partition_folder(p, folder);
+    if (s->fs->ops->list(s->fs, folder, is_present, &x, &err) < 0 && err.code != ERR_NOT_FOUND) return NULL;
+    return x.at < p->seg_count ? p->segs[x.at] : NULL;
+}
+
+static int make_again(struct store *s, struct partition *p, struct segment *g) {
+    char folder[SEGMENT_PATH];
+    partition_folder(p, folder);
+    return segment_create_files(s, p, g, NULL) || s->fs->ops->sync_dir(s->fs, folder, NULL) ? -1 : 0;
+}
+
+void verify_present(struct store *s, struct partition *p) {
+    struct segment *g;
+    while (!p->failed && (g = find_missing(s, p))) {
+        char path[SEGMENT_PATH];
+        if (!g->size && !make_again(s, p, g)) continue;
+        segment_path(p, g->base, ".log is missing", path);
+        partition_stop(s, p, g->base, path);
+    }
+}
+
+// ── in the background ────────────────────────────────────────────────────────────────────────────────────────────────
 
 // The sealed segment at or after `base`, with a reference.
 static struct segment *next_sealed(struct partition *p, int64_t base) {
@@ -100,7 +156,7 @@ struct verify_round {
 };
 
 // 1 when the allowance is used up; the cursor then stands at the next segment.
-static int verify_partition(struct verify_round *r, struct partition *p, int64_t base) {
+static int verify_from(struct verify_round *r, struct partition *p, int64_t base) {
     for (struct segment *g; !atomic_load(&r->s->is_stopped) && (g = next_sealed(p, base)); segment_unref(&r->s->files, g)) {
         if (r->at->allowance <= 0) {
             r->at->base = g->base;
@@ -114,13 +170,19 @@ static int verify_partition(struct verify_round *r, struct partition *p, int64_t
     return 0;
 }
 
+void verify_partition(struct store *s, struct partition *p) {
+    struct verify_cursor all = {.allowance = INT64_MAX};
+    struct verify_round r = {.s = s, .at = &all};
+    verify_from(&r, p, 0);
+}
+
 static int verify_topic(void *arg, struct topic *t) {
     struct verify_round *r = arg;
     int order = strcmp(topic_name(t), r->at->topic);
     if (order < 0) return 0;
     for (int32_t i = order == 0 ? r->at->partition : 0; i < topic_partitions(t); i++) {
         int64_t base = order == 0 && i == r->at->partition ? r->at->base : 0;
-        if (!verify_partition(r, topic_partition(t, i), base)) continue;
+        if (!verify_from(r, topic_partition(t, i), base)) continue;
         snprintf(r->at->topic, sizeof(r->at->topic), "%s", topic_name(t));
         r->at->partition = i;
         return 1;
