@@ -251,10 +251,16 @@ static void put_inspection(const struct inspection *x, struct json_writer *w) {
     json_object_end(w);
 }
 
-int partition_examine(struct partition *p, struct json_writer *w, struct err *err) {
+static bool is_damaged(const struct inspection *x) {
+    for (size_t i = 0; i < x->n; i++)
+        if (x->segs[i].found.n || x->segs[i].found.mended.mask || x->segs[i].txn_fault[0]) return true;
+    return false;
+}
+
+int partition_examine(struct partition *p, struct json_writer *w, bool *ret_damaged, struct err *err) {
     struct inspection x;
     int failed = inspect(p, &x, err);
-    if (!failed) put_inspection(&x, w);
+    if (!failed) put_inspection(&x, w), *ret_damaged = is_damaged(&x);
     inspect_done(&x);
     return failed;
 }

@@ -218,7 +218,8 @@ static const char *examined(struct world *w) {
     struct err err;
     buf_clear(&answer);
     struct json_writer json = json_to(&answer);
-    assert_ok(partition_examine(partition_of(w->s, "t"), &json, &err), err);
+    bool damaged;
+    assert_ok(partition_examine(partition_of(w->s, "t"), &json, &damaged, &err), err);
     return buf_cstr(&answer);
 }
 

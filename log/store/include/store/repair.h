@@ -11,10 +11,10 @@
 #include "store/store.h"
 
 // {topic, partition, stopped, reason, log_start, next_offset, segments, bytes, batches, records: whole ones, unreadable: bytes,
-//  lost: {areas, offsets, bytes}, damaged: [{file, base, size, file_size, batches, records, areas: [{position, size, first, end, why}]}],
+//  lost: {areas, offsets, bytes}, damaged: [{file, base, end, size, file_size, batches, records, mended_byte, areas: [{position, size, first, end, why}]}],
 //  transactions: [what is wrong with transaction indexes], accepted: {gaps, offsets, bytes, at} or null}. Changes nothing. An area's offsets
-// are [first, end). ERR_AGAIN: retention or compaction changed the partition meanwhile.
-int partition_examine(struct partition *p, struct json_writer *w, struct err *err) MUST_USE;
+// are [first, end). Of a single changed byte (mended_byte) the checksums say what it was: it is read as that. ERR_AGAIN: retention or compaction changed the partition meanwhile.
+int partition_examine(struct partition *p, struct json_writer *w, bool *ret_damaged, struct err *err) MUST_USE;
 
 // Makes the topic `to` (one partition, keeps everything) and appends every record outside of the damage: same key, value, headers, timestamp,
 // order, a batch for each batch, without producer. Left out: control batches, records of aborted and of open transactions.
