@@ -314,7 +314,7 @@ static void tell_holders(struct acceptance *a, const struct bad_area *b) {
     struct holder *list = holders_below(a->p, b->end, &n);
     for (size_t i = 0; i < n; i++) {
         int64_t first = list[i].lowest > b->first ? list[i].lowest : b->first;
-        if (lost.fn && first < b->end) lost.fn(lost.arg, a->p, list[i].name, first, b->end - 1);
+        if (lost.fn && first < b->end) lost.fn(lost.arg, a->p, list[i].name, first, b->end - 1, true);
         free(list[i].name);
     }
     free(list);

@@ -106,7 +106,7 @@ struct budget {
     atomic_bool full;         // beyond the limit, and nothing may go
 };
 
-struct lost_fn { void (*fn)(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last); void *arg; };
+struct lost_fn { void (*fn)(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last, bool damaged); void *arg; };
 
 struct store {
     struct store_options o;
