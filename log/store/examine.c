@@ -14,6 +14,8 @@ enum {
     CHAIN = 3,              // so many batches that follow each other are no accident
     INDEX_MOST = 64 << 20,
     BYTES_MOST = 64,
+    VARINT_MOST = 10,
+    RECORD_LEAST = 6,       // bytes of the smallest record behind its length
 };
 
 struct walk {
@@ -223,6 +225,28 @@ static int trust_header(struct walk *w, uint64_t at, struct place gap, uint64_t 
     return 0;
 }
 
+// So may its records: each begins with its length, and a batch begins where one ends, never within.
+static int trust_records(struct walk *w, uint64_t at, struct place gap, uint64_t *ret) {
+    struct batch_header h;
+    for (uint64_t r = at + BATCH_HEADER; r < w->avail;) {
+        size_t n;
+        bool fits;
+        const uint8_t *p = view(w, r, w->avail - r < VARINT_MOST ? w->avail - r : VARINT_MOST, &n);
+        if (!p) return -1;
+        struct cur c = cur_of(p, n);
+        int64_t length = cur_varint(&c);
+        uint64_t head = n - cur_left(&c);
+        if (c.bad || length < RECORD_LEAST || (uint64_t)length > w->avail - r - head) return 0;
+        r += head + (uint64_t)length;
+        if (r == w->avail) return *ret = r, 0;
+        if (header_at(w, r, gap, &fits)) return -1;
+        enum verdict v = fits ? look_at(w, r, gap, &h, NULL, 0) : BAD;
+        if (v == FAILED) return -1;
+        if (v == GOOD) return *ret = r, 0;
+    }
+    return 0;
+}
+
 // The first place in [at, …) where a batch may begin; avail when there is none.
 static int next_candidate(struct walk *w, uint64_t at, struct place gap, uint64_t *ret) {
     for (size_t n; w->avail - at >= BATCH_HEADER; at += n) {
@@ -238,7 +262,7 @@ static int next_candidate(struct walk *w, uint64_t at, struct place gap, uint64_
 
 struct found { uint64_t at; int64_t end; bool any; };
 
-// One that nothing follows counts only when a better one does not speak against it.
+// One that nothing follows counts, too: it may stand between two damaged ones. But not when its offsets speak against a better one.
 static int search(struct walk *w, uint64_t from, struct place gap, int64_t claimed, uint64_t *ret) {
     struct found lone = {0};
     struct batch_header h;
@@ -262,7 +286,7 @@ static int search(struct walk *w, uint64_t from, struct place gap, int64_t claim
 static int find_next(struct walk *w, uint64_t at, struct place gap, uint64_t *ret) {
     uint64_t end = 0;
     int64_t claimed;
-    if (trust_header(w, at, gap, &end, &claimed)) return -1;
+    if (trust_header(w, at, gap, &end, &claimed) || (!end && trust_records(w, at, gap, &end))) return -1;
     if (end) return *ret = end, 0;
     return search(w, at + 1, gap, claimed, ret);
 }

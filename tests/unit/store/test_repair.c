@@ -1,367 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every kind of damage in every place: what is around it is found, copied, and served again. The oracle is a list of the batches as they
-// lay in the files before.
+// Every kind of damage in every place: what is around it is found, and served again.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/json.h"
 #include "base/mem.h"
-#include "fixture.h"
-#include "partition.h"
-#include "store/repair.h"
-#include "store_int.h"
-#include "verify.h"
+#include "recovery.h"
+#include "repair_world.h"
 
-// ── the log as it was written ────────────────────────────────────────────────────────────────────────────────────────
-
-struct piece {                 // a batch
-    int64_t base;              // of its segment
-    uint64_t position;
-    size_t size;
-    int64_t first, last;
-    uint8_t *bytes;
-    bool lost;
-};
-struct world {
-    struct fs *fs;
-    struct store *s;
-    struct piece *pieces;
-    size_t n, cap;
-    int64_t log_start, end;
-};
-
-static struct partition *partition_of(struct store *s, const char *topic) {
-    struct topic *t = topic_get(s, topic);
-    struct partition *p = topic_partition(t, 0);
-    topic_unref(t); // the catalogue has one, too
-    return p;
-}
-
-static void path_of(int64_t base, const char *suffix, char out[SEGMENT_PATH]) { snprintf(out, SEGMENT_PATH, "t-0/%020" PRId64 "%s", base, suffix); }
-
-static void note_segment(struct world *w, const struct segment *g) {
-    char path[SEGMENT_PATH];
-    struct buf all = {0};
-    struct batch_header h;
-    struct err err;
-    path_of(g->base, ".log", path);
-    assert_ok(fs_read_all(w->fs, path, 1 << 28, &all, &err), err);
-    for (uint64_t at = 0; at < g->size; at += batch_size(&h)) {
-        assert_int_equal(batch_read_header(all.p + at, all.n - at, &h), 0);
-        struct piece x = {.base = g->base, .position = at, .size = batch_size(&h), .first = h.base_offset, .last = batch_last_offset(&h)};
-        x.bytes = xmemdup(all.p + at, x.size);
-        VEC_PUSH(w->pieces, w->n, w->cap, x);
-    }
-    buf_done(&all);
-}
-
-static void note_log(struct world *w) {
-    struct partition *p = partition_of(w->s, "t");
-    for (size_t i = 0; i < p->seg_count; i++) note_segment(w, p->segs[i]);
-    w->log_start = p->log_start;
-    w->end = p->hw;
-}
-
-static void world_done(struct world *w) {
-    for (size_t i = 0; i < w->n; i++) free(w->pieces[i].bytes);
-    free(w->pieces);
-    if (w->s) fixture_close(w->s);
-    fs_close(w->fs);
-}
-
-// ── workloads ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-static int send(struct store *s, int64_t id, int32_t sequence, bool txn, enum codec codec, int records, int number, struct append_result *ret, struct err *err) {
-    struct batch_builder b;
-    struct buf out = {0};
-    struct record_header_in header = {STR("h"), STR("v"), false};
-    batch_begin(&b, &out, codec);
-    if (id >= 0) b.producer_id = id, b.producer_epoch = 0, b.base_sequence = sequence;
-    if (txn) b.attributes |= BATCH_TRANSACTIONAL;
-    for (int i = 0; i < records; i++) {
-        char key[16], value[200];
-        int n = snprintf(value, sizeof(value), "%d.%d:%0*d", number, i, number * 7 % 90, 0);
-        snprintf(key, sizeof(key), "k%d", number % 45);
-        batch_add(&b, 1700000000000 + number * 10 + i, str_of(key), str_make(value, (size_t)n), &header, (uint32_t)(number & 1));
-    }
-    assert_ok(batch_end(&b, err), *err);
-    struct commit *c = commit_new(s);
-    assert_ok(commit_append(c, partition_of(s, "t"), &out, true, err), *err);
-    return store_commit_wait(s, c, ret, err);
-}
-
-static void mark(struct store *s, int64_t id, bool commit_txn) {
-    struct err err;
-    struct commit *c = commit_new(s);
-    assert_ok(commit_marker(c, partition_of(s, "t"), id, 0, commit_txn, 0, &err), err);
-    assert_ok(store_commit_wait(s, c, NULL, &err), err);
-}
-
-enum workload { PLAIN, PRODUCERS, COMPACTED, WORKLOADS };
-enum { BATCHES = 60, PRODUCER = 7, OTHER = 9 };
-
-// Transactions of two producers run through each other; every third is aborted, one stays open at the end.
-static void produce(struct store *s) {
-    struct append_result r;
-    struct err err;
-    int sequence[2] = {0, 0};
-    for (int i = 0; i < BATCHES; i++) {
-        int which = i % 2, records = 1 + i % 3;
-        assert_ok(send(s, which ? OTHER : PRODUCER, sequence[which], true, CODEC_NONE, records, i, &r, &err), err);
-        sequence[which] += records;
-        if (i < BATCHES - 2 && i / 2 % 3 == 2) mark(s, which ? OTHER : PRODUCER, (i / 6) % 3 != 1);
-    }
-}
-
-static struct world make_world(enum workload workload) {
-    struct topic_setting settings[] = {{"segment.bytes", "1500"}, {"cleanup.policy", "compact"}, {"min.cleanable.dirty.ratio", "0"}, {"index.interval.bytes", "300"}};
-    struct world w = {.fs = fs_mem_new()};
-    struct append_result r;
-    struct err err;
-    w.s = fixture_open(w.fs);
-    if (workload != COMPACTED) settings[1].value = "delete";
-    assert_ok(store_topic_create(w.s, "t", 1, settings, 4, &err), err);
-    if (workload == PRODUCERS) produce(w.s);
-    for (int i = 0; i < BATCHES && workload != PRODUCERS; i++)
-        assert_ok(send(w.s, -1, 0, false, i % 4 ? CODEC_NONE : CODEC_LZ4, 1 + i % 3, i, &r, &err), err);
-    assert_ok(store_checkpoint(w.s, &err), err);
-    if (workload == COMPACTED) assert_ok(store_clean(w.s, &err), err);
-    for (int i = 0; i < 6 && workload == COMPACTED; i++) assert_ok(send(w.s, -1, 0, false, CODEC_NONE, 2, BATCHES + i, &r, &err), err);
-    assert_ok(store_checkpoint(w.s, &err), err);
-    note_log(&w);
-    return w;
-}
-
-// ── damage ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-static void overwrite(struct world *w, const struct piece *x, uint64_t at, size_t n, int fill) {
-    char path[SEGMENT_PATH];
-    uint8_t bytes[4096];
-    struct fs_file *f;
-    struct err err;
-    assert_true(n <= sizeof(bytes));
-    path_of(x->base, ".log", path);
-    for (size_t i = 0; i < n; i++) bytes[i] = fill < 0 ? (uint8_t)(x->bytes[at + i] ^ (0x5a + i)) : (uint8_t)fill;
-    assert_ok(w->fs->ops->open(w->fs, path, FS_WRITE, &f, &err), err);
-    assert_ok(fs_pwrite(w->fs, f, bytes, n, x->position + at, &err), err);
-    assert_ok(w->fs->ops->close(f, &err), err);
-}
-
-static void cut(struct world *w, int64_t base, uint64_t size) {
-    char path[SEGMENT_PATH];
-    struct fs_file *f;
-    struct err err;
-    path_of(base, ".log", path);
-    assert_ok(w->fs->ops->open(w->fs, path, FS_WRITE, &f, &err), err);
-    assert_ok(w->fs->ops->truncate(f, size, &err), err);
-    assert_ok(w->fs->ops->close(f, &err), err);
-}
-
-static void lose_from(struct world *w, int64_t base, uint64_t position) {
-    for (size_t i = 0; i < w->n; i++) w->pieces[i].lost |= w->pieces[i].base == base && w->pieces[i].position + w->pieces[i].size > position;
-}
-
-// Of the first batch of the segment on; `with`: another segment that gets this one's bytes.
-static void swap_files(struct world *w, int64_t base, int64_t with) {
-    char a[SEGMENT_PATH], b[SEGMENT_PATH];
-    struct err err;
-    path_of(base, ".log", a);
-    path_of(with, ".log", b);
-    assert_ok(w->fs->ops->rename(w->fs, a, "tmp", &err), err);
-    assert_ok(w->fs->ops->rename(w->fs, b, a, &err), err);
-    assert_ok(w->fs->ops->rename(w->fs, "tmp", b, &err), err);
-    lose_from(w, base, 0);
-    lose_from(w, with, 0);
-}
-
-enum kind { HEADER, LENGTH, OFFSET, PAYLOAD, ZEROS, CUT_IN, CUT_BEFORE, MISSING, SWAPPED, KINDS };
-static const char *const kind_names[] = {"header", "length", "offset", "payload", "zeros", "cut in a batch", "cut before a batch", "missing", "swapped"};
-
-static void damage(struct world *w, enum kind kind, struct piece *x) {
-    char path[SEGMENT_PATH];
-    struct err err;
-    x->lost = true;
-    path_of(x->base, ".log", path);
-    switch (kind) {
-    case HEADER: overwrite(w, x, 0, 40, -1); break;
-    case LENGTH: overwrite(w, x, 10, 2, -1); break;
-    case OFFSET: overwrite(w, x, 3, 3, -1); break;
-    case PAYLOAD: overwrite(w, x, BATCH_HEADER, 3, -1); break;
-    case ZEROS: overwrite(w, x, 0, x->size, 0); break;
-    case CUT_IN: cut(w, x->base, x->position + x->size / 2), lose_from(w, x->base, x->position); break;
-    case CUT_BEFORE: cut(w, x->base, x->position), lose_from(w, x->base, x->position); break;
-    case MISSING: assert_ok(w->fs->ops->unlink(w->fs, path, &err), err), lose_from(w, x->base, 0); break;
-    case SWAPPED: swap_files(w, x->base, w->pieces[0].base == x->base ? w->pieces[w->n - 1].base : w->pieces[0].base); break;
-    default: abort();
-    }
-}
-
-// The first, a middle and the last batch of a segment: `nth` of its batches, -1 the last.
-static struct piece *piece_at(struct world *w, int64_t base, int which) {
-    struct piece *first = NULL, *last = NULL;
-    for (size_t i = 0; i < w->n; i++) {
-        if (w->pieces[i].base != base) continue;
-        if (!first) first = &w->pieces[i];
-        last = &w->pieces[i];
-    }
-    assert_non_null(first);
-    return which == 0 ? first : which == 1 ? first + (last - first) / 2 : last;
-}
-
-// ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-static struct buf answer;
-
-static const char *examined(struct world *w) {
-    struct err err;
-    buf_clear(&answer);
-    struct json_writer json = json_to(&answer);
-    bool damaged;
-    assert_ok(partition_examine(partition_of(w->s, "t"), &json, &damaged, &err), err);
-    return buf_cstr(&answer);
-}
-
-static int accept(struct world *w, struct err *err) {
-    buf_clear(&answer);
-    struct json_writer json = json_to(&answer);
-    return partition_accept(partition_of(w->s, "t"), false, &json, err);
-}
-
-static void kill_and_start(struct world *w) {
-    struct fs *killed = fs_mem_clone(w->fs);
-    fixture_close(w->s);
-    fs_close(w->fs);
-    w->fs = killed;
-    w->s = fixture_open(killed);
-}
-
-// A reader finds it, or the check of sealed segments; what is hidden by an open file, the next start.
-static void find_damage(struct world *w) {
-    struct partition *p = partition_of(w->s, "t");
-    struct read_request q = {.from = p->log_start, .max_bytes = 700};
-    struct read_result r = {.n = 1};
-    struct buf out = {0};
-    struct err err;
-    verify_partition(w->s, p);
-    while (r.n && !partition_read(p, &q, &out, &r, &err)) q.from = r.next;
-    buf_done(&out);
-    if (!partition_health(p, &err)) kill_and_start(w), p = partition_of(w->s, "t");
-    assert_fails(partition_health(p, &err), err, ERR_CORRUPT);
-    assert_has(err.hint, "connectd log-repair show t-0");
-}
-
-// Everything that is read, byte for byte; markers that were written again are passed over.
-static void check_log(struct world *w) {
-    struct partition *p = partition_of(w->s, "t");
-    struct read_request q = {.from = w->log_start, .max_bytes = 1};
-    struct read_result r;
-    struct buf out = {0};
-    struct batch_header h;
-    struct err err;
-    struct partition_offsets o;
-    size_t at = 0;
-    partition_offsets(p, &o);
-    assert_int_equal(o.log_start, w->log_start);
-    assert_true(o.high_watermark >= w->end);
-    for (;; q.from = r.next) {
-        buf_clear(&out);
-        assert_ok(partition_read(p, &q, &out, &r, &err), err);
-        while (at < w->n && w->pieces[at].lost) at++;
-        if (!r.n || r.next > w->end) break;
-        assert_int_equal(batch_read_header(out.p, out.n, &h), 0);
-        if (at < w->n && h.base_offset < w->pieces[at].first && h.attributes & BATCH_CONTROL) continue;
-        if (at == w->n && h.attributes & BATCH_CONTROL) continue;
-        assert_true(at < w->n);
-        assert_int_equal(r.n, w->pieces[at].size);
-        assert_memory_equal(out.p, w->pieces[at].bytes, r.n);
-        at++;
-    }
-    assert_int_equal(at, w->n);
-    buf_done(&out);
-}
-
-static void check_files(struct world *w) {
-    struct partition *p = partition_of(w->s, "t");
-    struct verify_cursor all = {0};
-    assert_int_equal(verify_some(w->s, &all, INT64_MAX), 0);
-    for (size_t i = 0; i + 1 < p->seg_count; i++) {
-        char stem[SEGMENT_PATH], path[SEGMENT_PATH];
-        struct fs_file *f;
-        struct err err;
-        path_of(p->segs[i]->base, "", stem);
-        path_of(p->segs[i]->base, ".log", path);
-        assert_ok(w->fs->ops->open(w->fs, path, FS_READ, &f, &err), err);
-        assert_ok(index_verify(&(struct index_options){.fs = w->fs, .stem = stem, .base_offset = p->segs[i]->base}, f, p->segs[i]->size, &err), err);
-        assert_ok(w->fs->ops->close(f, &err), err);
-    }
-}
-
-// By looking at every record that is left.
-static int64_t offset_of_time(struct world *w, int64_t ts) {
-    struct buf scratch = {0};
-    int64_t found = -1;
-    for (size_t i = 0; i < w->n && found < 0; i++) {
-        struct record_iter it;
-        struct record r;
-        struct err err;
-        struct batch_header h;
-        assert_int_equal(batch_read_header(w->pieces[i].bytes, w->pieces[i].size, &h), 0);
-        if (w->pieces[i].lost || h.attributes & BATCH_CONTROL) continue;
-        assert_ok(record_iter_init(&it, w->pieces[i].bytes, w->pieces[i].size, &scratch, SIZE_MAX, &err), err);
-        while (found < 0 && record_iter_next(&it, &r, &err) > 0)
-            if (r.timestamp >= ts) found = r.offset;
-    }
-    buf_done(&scratch);
-    return found;
-}
-
-static void check_times(struct world *w) {
-    for (int64_t ts = 1700000000000; ts < 1700000000000 + BATCHES * 10; ts += 37) {
-        int64_t offset, found;
-        struct err err;
-        assert_ok(partition_offset_for_time(partition_of(w->s, "t"), ts, &offset, &found, &err), err);
-        assert_int_equal(offset, offset_of_time(w, ts));
-    }
-}
-
-static void check_all(struct world *w) {
-    struct err err;
-    assert_ok(partition_health(partition_of(w->s, "t"), &err), err);
-    check_log(w);
-    check_files(w);
-    check_times(w);
-}
-
-// Here, after a kill, after a clean restart; appends go on where they were.
-static void check_and_go_on(struct world *w) {
-    struct err err;
-    check_all(w);
-    for (int round = 0; round < 3; round++) {
-        int64_t next = fixture_offsets(w->s, "t", 0).high_watermark;
-        assert_int_equal(next, w->end + round);
-        assert_int_equal(fixture_put(w->s, "t", 0, "more", &err), next);
-        if (round) w->s = fixture_reopen(w->s, &w->fs);
-        else kill_and_start(w);
-        check_all(w);
-    }
-}
-
-// ── the tests ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-static bool is_active(struct world *w, int64_t base) { return w->pieces[w->n - 1].base == base; }
+// ── any damage ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static void try_damage(enum workload workload, enum kind kind, int segment, int which) {
     struct world w = make_world(workload);
-    struct partition *p = partition_of(w.s, "t");
+    struct partition *p = world_partition(&w);
     int64_t base = p->segs[segment == 0 ? 0 : segment == 1 ? p->seg_count / 2 : p->seg_count - 1]->base;
     struct err err;
     if (p->seg_count < 3) fail_msg("only %zu segments", p->seg_count);
     if (is_active(&w, base) != (segment == 2)) fail_msg("the active segment is empty");
     damage(&w, kind, piece_at(&w, base, which));
     find_damage(&w);
-    if (accept(&w, &err)) fail_msg("%s, segment %d, batch %d, workload %d: %s", kind_names[kind], segment, which, workload, err.msg);
+    if (world_accept(&w, &err)) fail_msg("%s, segment %d, batch %d, workload %d: %s", kind_name(kind), segment, which, workload, err.msg);
     check_and_go_on(&w);
     world_done(&w);
 }
@@ -372,7 +31,412 @@ TEST(whatever_is_damaged_and_wherever_all_else_is_served_again_at_its_offset) {
             for (int segment = 0; segment < 3; segment++)
                 for (int which = 0; which < 3; which++) {
                     if (workload == COMPACTED && kind == OFFSET) continue; // nothing tells which one is wrong
-                    print_message("%d %s %d %d\n", workload, kind_names[kind], segment, which);
                     try_damage(workload, kind, segment, which);
                 }
+}
+
+// ── one byte ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void flip(struct world *w, const struct piece *x, uint64_t at, uint8_t mask) {
+    char path[SEGMENT_PATH];
+    world_path(x->base, ".log", path);
+    fs_mem_flip(w->fs, path, x->position + at, mask);
+}
+
+// Where no reader notices (a leader epoch, an offset in a rewritten segment) the check of sealed segments does, and of the active one nobody.
+static void stop_anyway(struct world *w, int64_t base) {
+    if (!partition_health(world_partition(w), NULL)) partition_stop(w->s, world_partition(w), base, "the test says so");
+}
+
+TEST(a_single_changed_byte_anywhere_loses_nothing_because_the_checksums_say_what_it_was) {
+    for (enum workload workload = PLAIN; workload < WORKLOADS; workload++) {
+        struct world w = make_world(workload);
+        struct err err;
+        for (uint64_t at = 0; at < BATCH_HEADER + 20; at++) {
+            struct piece *x = &w.pieces[(at * 7) % w.n];
+            uint64_t byte = at < x->size ? at : x->size - 1;
+            flip(&w, x, byte, (uint8_t)(1u << at % 8));
+            verify_partition(w.s, world_partition(&w));
+            stop_anyway(&w, x->base);
+            assert_has(world_show(&w), "\"mended_byte\":");
+            assert_has(world_show(&w), "\"lost\":{\"areas\":0,");
+            assert_ok(world_accept(&w, &err), err);
+            assert_has(world_answer(), ".damaged\"");
+            check_all(&w);
+            world_note(&w); // segments have other numbers of bytes now
+        }
+        check_and_go_on(&w);
+        world_done(&w);
+    }
+}
+
+// ── more than one place ──────────────────────────────────────────────────────────────────────────────────────────────
+
+TEST(several_damaged_batches_in_several_segments_are_accepted_at_once) {
+    struct world w = make_world(PRODUCERS);
+    struct err err;
+    for (size_t i = 3; i + 2 < w.n; i += 9) {
+        damage(&w, HEADER, &w.pieces[i]);
+        if (i % 2) damage(&w, PAYLOAD, &w.pieces[i + 1]); // two in a row
+    }
+    find_damage(&w);
+    assert_ok(world_accept(&w, &err), err);
+    check_and_go_on(&w);
+    world_done(&w);
+}
+
+static void append_some(struct world *w, int count) {
+    struct append_result r;
+    struct err err;
+    for (int i = 0; i < count; i++) assert_ok(world_send(w->s, -1, 0, false, CODEC_NONE, 1, BATCHES + i, &r, &err), err);
+}
+
+TEST(of_a_folder_that_is_gone_what_the_journal_holds_is_served_again) {
+    struct world w = make_world(PLAIN);
+    struct err err;
+    size_t before = w.n;
+    append_some(&w, 5);
+    world_note(&w);
+    for (size_t i = 0; i < before; i++) w.pieces[i].lost = true;
+    world_kill(&w);
+    assert_ok(fs_remove_tree(w.fs, "t-0", &err), err);
+    world_start(&w);
+    assert_fails(partition_health(world_partition(&w), &err), err, ERR_CORRUPT);
+    assert_has(err.msg, "its folder is missing");
+    assert_ok(world_accept(&w, &err), err);
+    check_and_go_on(&w);
+    world_done(&w);
+}
+
+TEST(what_the_journal_holds_behind_a_hole_is_restored_and_the_producers_in_it_are_known) {
+    for (int kind = 0; kind < 3; kind++) {
+        struct world w = make_world(PLAIN);
+        struct append_result r;
+        struct err err;
+        assert_ok(world_send(w.s, PRODUCER, 0, false, CODEC_NONE, 1, BATCHES, &r, &err), err);
+        assert_ok(world_send(w.s, PRODUCER, 1, false, CODEC_NONE, 1, BATCHES + 1, &r, &err), err);
+        world_note(&w);
+        struct piece *x = &w.pieces[w.n - 3]; // the last one that the journal does not hold any more
+        assert_true(is_active(&w, x->base));
+        world_kill(&w);
+        if (kind < 2) damage(&w, kind ? CUT_BEFORE : CUT_IN, x);
+        else damage(&w, MISSING, x);
+        w.pieces[w.n - 1].lost = w.pieces[w.n - 2].lost = false;
+        world_start(&w);
+        assert_fails(partition_health(world_partition(&w), &err), err, ERR_CORRUPT);
+        assert_ok(world_accept(&w, &err), err);
+        assert_ok(world_send(w.s, PRODUCER, 1, false, CODEC_NONE, 1, BATCHES + 1, &r, &err), err);
+        assert_true(r.duplicate);
+        assert_int_equal(r.base_offset, w.end - 1);
+        check_and_go_on(&w);
+        world_done(&w);
+    }
+}
+
+// What is larger than inline_max_bytes lies in the segment only: here nine batches of one commit.
+TEST(of_a_damaged_range_that_the_journal_points_to_the_other_batches_stay) {
+    struct fs *fs = fs_mem_new();
+    struct store_options o = fixture_options(fs);
+    struct world w = {.fs = fs};
+    struct append_result r;
+    struct err err;
+    o.inline_max_bytes = 10;
+    assert_ok(store_open(&o, &w.s, &err), err);
+    fixture_topic(w.s, "t", 1, NULL, NULL);
+    struct commit *c = commit_new(w.s);
+    for (int i = 0; i < 9; i++) {
+        struct buf batch = fixture_batch(i % 2 ? PRODUCER : OTHER, 0, i / 2, (const char *[]){"text"}, 1);
+        assert_ok(commit_append(c, world_partition(&w), &batch, true, &err), err);
+    }
+    assert_ok(store_commit_wait(w.s, c, NULL, &err), err);
+    world_note(&w);
+    world_kill(&w);
+    damage(&w, PAYLOAD, &w.pieces[4]);
+    world_start(&w);
+    assert_fails(partition_health(world_partition(&w), &err), err, ERR_CORRUPT);
+    assert_ok(world_accept(&w, &err), err);
+    check_log(&w);
+    assert_ok(world_send(w.s, PRODUCER, 4, false, CODEC_NONE, 1, 9, &r, &err), err);
+    assert_false(r.duplicate);
+    assert_ok(world_send(w.s, OTHER, 4, false, CODEC_NONE, 1, 8, &r, &err), err);
+    assert_true(r.duplicate);
+    world_done(&w);
+}
+
+// ── what must be right afterwards ────────────────────────────────────────────────────────────────────────────────────
+
+TEST(producers_go_on_and_what_is_lost_is_still_a_duplicate) {
+    struct world w = make_world(PRODUCERS);
+    struct append_result r;
+    struct err err;
+    struct batch_header h;
+    struct piece *x = NULL;
+    for (size_t i = 0; i < w.n; i++) { // the last batch of PRODUCER
+        assert_int_equal(batch_read_header(w.pieces[i].bytes, w.pieces[i].size, &h), 0);
+        if (h.producer_id == PRODUCER && !(h.attributes & BATCH_CONTROL)) x = &w.pieces[i];
+    }
+    assert_int_equal(batch_read_header(x->bytes, x->size, &h), 0);
+    damage(&w, ZEROS, x);
+    find_damage(&w);
+    assert_ok(world_accept(&w, &err), err);
+    for (int round = 0; round < 2; round++) {
+        assert_ok(world_send(w.s, PRODUCER, h.base_sequence, true, CODEC_NONE, h.count, BATCHES - 2, &r, &err), err);
+        assert_true(r.duplicate);
+        assert_int_equal(r.base_offset, x->first);
+        assert_fails(world_send(w.s, PRODUCER, h.base_sequence + h.count + 1, true, CODEC_NONE, 1, BATCHES, &r, &err), err, ERR_SEQUENCE);
+        kill_and_start(&w);
+    }
+    assert_ok(world_send(w.s, PRODUCER, h.base_sequence + h.count, true, CODEC_NONE, 1, BATCHES, &r, &err), err);
+    assert_int_equal(r.base_offset, w.end);
+    world_mark(w.s, PRODUCER, true);
+    world_mark(w.s, OTHER, false);
+    struct partition_offsets o = fixture_offsets(w.s, "t", 0);
+    assert_int_equal(o.last_stable, o.high_watermark);
+    world_done(&w);
+}
+
+TEST(an_aborted_transaction_stays_hidden_when_its_end_is_lost_and_the_next_one_of_its_producer_is_seen) {
+    struct world w = make_world(PRODUCERS);
+    struct err err;
+    struct batch_header h;
+    struct batch_marker m;
+    int lost = 0;
+    for (size_t i = 0; i < w.n; i++) {
+        assert_int_equal(batch_read_header(w.pieces[i].bytes, w.pieces[i].size, &h), 0);
+        if (batch_marker_read(w.pieces[i].bytes, w.pieces[i].size, &m) || m.commit_txn) continue;
+        damage(&w, ZEROS, &w.pieces[i]);
+        lost++;
+    }
+    assert_true(lost >= 4);
+    find_damage(&w);
+    assert_ok(world_accept(&w, &err), err);
+    check_and_go_on(&w);
+    world_done(&w);
+}
+
+static void damage_txnindex(struct world *w, int64_t base, int how) {
+    char path[SEGMENT_PATH];
+    struct fs_file *f;
+    struct err err;
+    world_path(base, ".txnindex", path);
+    if (how == 0) return fs_mem_flip(w->fs, path, 1, 1); // its version
+    if (how == 2) return assert_ok(w->fs->ops->unlink(w->fs, path, &err), err);
+    assert_ok(w->fs->ops->open(w->fs, path, FS_WRITE, &f, &err), err);
+    assert_ok(w->fs->ops->truncate(f, 20, &err), err);
+    assert_ok(w->fs->ops->close(f, &err), err);
+}
+
+static struct segment *with_aborts(struct world *w, bool sealed) {
+    struct partition *p = world_partition(w);
+    for (size_t i = 0; i < p->seg_count; i++) {
+        char path[SEGMENT_PATH];
+        struct fs_stat st;
+        world_path(p->segs[i]->base, ".txnindex", path);
+        if (p->segs[i]->sealed == sealed && !w->fs->ops->stat(w->fs, path, &st, NULL)) return p->segs[i];
+    }
+    return NULL;
+}
+
+TEST(a_damaged_transaction_index_stops_its_partition_and_is_made_again_from_the_batches) {
+    for (int sealed = 0; sealed < 2; sealed++)
+        for (int how = 0; how < 2 + !sealed; how++) {
+            struct world w = make_world(PRODUCERS);
+            struct aborted_txn *all;
+            size_t n;
+            struct err err = {0};
+            if (!with_aborts(&w, sealed)) { // the active one gets an entry
+                world_mark(w.s, PRODUCER, false);
+                assert_ok(store_checkpoint(w.s, &err), err);
+                world_note(&w);
+            }
+            damage_txnindex(&w, with_aborts(&w, sealed)->base, how);
+            if (how == 2) kill_and_start(&w), assert_ok(partition_aborted(world_partition(&w), 0, w.end, &all, &n, &err), err), free(all);
+            else assert_fails(partition_aborted(world_partition(&w), 0, w.end, &all, &n, &err), err, ERR_CORRUPT);
+            stop_anyway(&w, -1);
+            assert_has(world_show(&w), ".txnindex");
+            assert_has(world_show(&w), "\"lost\":{\"areas\":0,");
+            assert_ok(world_accept(&w, &err), err);
+            check_and_go_on(&w);
+            world_done(&w);
+        }
+}
+
+struct told { char text[400]; int calls; };
+static void note_lost(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last, bool damaged) {
+    struct told *t = arg;
+    size_t n = strlen(t->text);
+    snprintf(t->text + n, sizeof(t->text) - n, "%s %s-%d [%" PRId64 ", %" PRId64 "] %d; ", holder, partition_topic(p), partition_index(p), first, last, damaged);
+    t->calls++;
+}
+
+TEST(what_is_lost_is_counted_for_good_and_told_to_who_still_had_to_read_it) {
+    struct world w = make_world(PLAIN);
+    struct told told = {0};
+    struct buf status = {0};
+    struct err err;
+    struct piece *x = &w.pieces[20];
+    char want[200];
+    store_on_lost(w.s, note_lost, &told);
+    partition_hold(world_partition(&w), "slow", 0);
+    partition_hold(world_partition(&w), "within", x->last);
+    partition_hold(world_partition(&w), "fast", x->last + 1);
+    damage(&w, ZEROS, x);
+    find_damage(&w);
+    assert_true(x->last > x->first);
+    assert_ok(world_accept(&w, &err), err);
+    assert_int_equal(told.calls, 2);
+    snprintf(want, sizeof(want), "slow t-0 [%" PRId64 ", %" PRId64 "] 1; ", x->first, x->last);
+    assert_has(told.text, want);
+    snprintf(want, sizeof(want), "within t-0 [%" PRId64 ", %" PRId64 "] 1; ", x->last, x->last);
+    assert_has(told.text, want);
+    snprintf(want, sizeof(want), "\"accepted_losses\":[{\"topic\":\"t\",\"partition\":0,\"lost\":{\"gaps\":1,\"offsets\":%" PRId64 ",\"bytes\":%zu,", x->last - x->first + 1, x->size);
+    for (int round = 0; round < 3; round++) {
+        buf_clear(&status);
+        struct json_writer json = json_to(&status);
+        store_status_json(w.s, &json);
+        assert_has(buf_cstr(&status), want);
+        assert_has(world_show(&w), "\"accepted\":{\"gaps\":1,");
+        if (round == 0) kill_and_start(&w);
+        else w.s = fixture_reopen(w.s, &w.fs);
+    }
+    buf_done(&status);
+    world_done(&w);
+}
+
+static void read_file(struct world *w, const char *path, struct buf *ret) {
+    struct err err;
+    buf_clear(ret);
+    assert_ok(fs_read_all(w->fs, path, 1 << 20, ret, &err), err);
+}
+
+TEST(the_damaged_bytes_are_kept_and_a_full_quarantine_does_not_let_them_go) {
+    struct world w = make_world(PLAIN);
+    struct err err;
+    struct buf is = {0}, kept = {0};
+    char path[SEGMENT_PATH], name[300];
+    struct piece *x = &w.pieces[10];
+    damage(&w, HEADER, x);
+    world_path(x->base, ".log", path);
+    read_file(&w, path, &is);
+    find_damage(&w);
+    assert_ok(world_accept(&w, &err), err);
+    snprintf(name, sizeof(name), "quarantine/%012d-t-0-%" PRId64 "-%" PRIu64 ".damaged", 0, x->base, x->position);
+    assert_has(world_answer(), name);
+    w.s->o.quarantine_bytes = 10;
+    uint8_t more[10] = {0};
+    for (int i = 0; i < 3; i++) quarantine_bytes(w.s, world_partition(&w), 5, 5, more, sizeof(more));
+    read_file(&w, name, &kept);
+    assert_int_equal(kept.n, x->size);
+    assert_memory_equal(kept.p, is.p + x->position, x->size);
+    buf_done(&is);
+    buf_done(&kept);
+    world_done(&w);
+}
+
+// Twelve keys, and the same again in the segments after it: of those one is written anew.
+TEST(compaction_looks_at_a_segment_that_was_written_anew_and_it_had_not_seen) {
+    struct topic_setting settings[] = {{"segment.bytes", "1500"}, {"cleanup.policy", "compact"}, {"min.cleanable.dirty.ratio", "0"}};
+    for (int restart = 0; restart < 3; restart++) {
+        struct world w = {.fs = fs_mem_new()};
+        struct append_result r;
+        struct err err;
+        w.s = fixture_open(w.fs);
+        assert_ok(store_topic_create(w.s, "t", 1, settings, 3, &err), err);
+        for (int i = 0; i < 49; i++) assert_ok(world_send(w.s, -1, 0, false, CODEC_NONE, 1, i < 24 ? i % 12 : i - 4, &r, &err), err);
+        assert_ok(store_checkpoint(w.s, &err), err);
+        world_note(&w);
+        damage(&w, ZEROS, &w.pieces[16]);
+        find_damage(&w);
+        assert_ok(world_accept(&w, &err), err);
+        if (restart == 1) kill_and_start(&w);
+        if (restart == 2) w.s = fixture_reopen(w.s, &w.fs);
+        assert_ok(store_clean(w.s, &err), err);
+        size_t n;
+        struct known *all = read_committed(world_partition(&w), w.end, 0, &n);
+        assert_int_equal(n, 12 + 25);
+        assert_int_equal(all[0].offset, 4); // its successor is lost
+        assert_int_equal(all[1].offset, 12);
+        known_free(all, n);
+        world_done(&w);
+    }
+}
+
+// ── asking for it ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+TEST(a_partition_that_serves_has_nothing_to_accept) {
+    struct world w = make_world(PLAIN);
+    struct err err;
+    assert_has(world_show(&w), "\"stopped\":false");
+    assert_has(world_show(&w), "\"damaged\":[]");
+    assert_fails(world_accept(&w, &err), err, ERR_INVALID);
+    check_all(&w);
+    world_done(&w);
+}
+
+TEST(when_the_file_was_put_back_nothing_is_lost_and_no_restart_is_needed) {
+    struct world w = make_world(PLAIN);
+    struct err err;
+    struct piece *x = &w.pieces[5];
+    struct fs_file *f;
+    char path[SEGMENT_PATH];
+    damage(&w, ZEROS, x);
+    find_damage(&w);
+    world_path(x->base, ".log", path);
+    assert_ok(w.fs->ops->open(w.fs, path, FS_WRITE, &f, &err), err);
+    assert_ok(fs_pwrite(w.fs, f, x->bytes, x->size, x->position, &err), err);
+    assert_ok(w.fs->ops->close(f, &err), err);
+    x->lost = false;
+    assert_has(world_show(&w), "\"damaged\":[]");
+    assert_ok(world_accept(&w, &err), err);
+    check_and_go_on(&w);
+    world_done(&w);
+}
+
+TEST(what_the_disk_does_not_give_is_not_given_up_unless_that_is_said) {
+    struct fs *inner = fs_mem_new(), *fs = fs_fault_new(inner);
+    struct world w = {.fs = fs};
+    struct err err;
+    w.s = fixture_open(fs);
+    fixture_topic(w.s, "t", 1, "segment.bytes", "20000");
+    fixture_fill(w.s, "t", 0, 300, 200);
+    world_note(&w);
+    struct partition *p = world_partition(&w);
+    partition_stop(w.s, p, p->segs[1]->base, "the test says so");
+    fs_fault_add(fs, (struct fs_fault_rule){.ops = FS_OP_READ, .path = "t-0/", .sys = EIO, .forever = true});
+    assert_has(world_show(&w), "input/output error");
+    assert_fails(world_accept(&w, &err), err, ERR_IO);
+    assert_has(err.hint, "--unreadable");
+    fs_fault_clear(fs);
+    assert_has(world_show(&w), "\"unreadable\":0");
+    assert_ok(world_accept(&w, &err), err);
+    check_all(&w);
+    world_done(&w);
+}
+
+TEST(bytes_in_a_record_that_look_like_a_batch_are_not_taken_for_one) {
+    struct fs *fs = fs_mem_new();
+    struct world w = {.fs = fs};
+    struct err err;
+    w.s = fixture_open(fs);
+    fixture_topic(w.s, "t", 1, "segment.bytes", "5000");
+    for (int i = 0; i < 40; i++) {
+        struct buf inside = fixture_text("I am a whole batch"), out = {0};
+        struct batch_builder b;
+        batch_patch(inside.p, 3 * i + 1, 0); // an offset that would fit
+        batch_begin(&b, &out, CODEC_NONE);
+        for (int k = 0; k < 3; k++) batch_add(&b, 1700000000000, (struct str){NULL, 0}, buf_str(&inside), NULL, 0);
+        assert_ok(batch_end(&b, &err), err);
+        struct commit *c = commit_new(w.s);
+        assert_ok(commit_append(c, world_partition(&w), &out, true, &err), err);
+        assert_ok(store_commit_wait(w.s, c, NULL, &err), err);
+        buf_done(&inside);
+    }
+    world_note(&w);
+    damage(&w, HEADER, &w.pieces[2]);
+    damage(&w, HEADER, &w.pieces[4]);
+    damage(&w, HEADER, &w.pieces[20]);
+    find_damage(&w);
+    assert_ok(world_accept(&w, &err), err);
+    check_all(&w);
+    world_done(&w);
 }
