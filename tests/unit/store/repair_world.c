@@ -368,7 +368,8 @@ static void check_times(struct world *w) {
         int64_t offset, found;
         struct err err;
         assert_ok(partition_offset_for_time(partition_of(w->s), ts, &offset, &found, &err), err);
-        assert_int_equal(offset, offset_of_time(w, ts));
+        int64_t want = offset_of_time(w, ts);
+        assert_true(offset == want || (want < 0 && offset >= w->end)); // of what was appended since
     }
 }
 
@@ -388,7 +389,8 @@ void check_and_go_on(struct world *w) {
     for (int round = 0; round < 3; round++) {
         int64_t next = fixture_offsets(w->s, "t", 0).high_watermark;
         assert_int_equal(next, w->end + round);
-        assert_int_equal(fixture_put(w->s, "t", 0, "more", &err), next);
+        int64_t got = fixture_put(w->s, "t", 0, "more", &err);
+        if (got != next) fail_msg("appended at %" PRId64 " where %" PRId64 " is next: %s", got, next, got < 0 ? err.msg : "");
         if (round) w->s = fixture_reopen(w->s, &w->fs);
         else kill_and_start(w);
         check_all(w);
