@@ -3,6 +3,7 @@
 // done, serving all that is whole. Once it was answered it is done.
 //
 // CONNECTD_STATES: disks tried for each cut beside the two plain ones; CONNECTD_SEED: which.
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +67,7 @@ static struct recording record_acceptance(enum workload workload) {
     struct world running;
     struct err err;
     if (workload == PRODUCERS) damage_some(&r.w);
-    else damage(&r.w, MISSING, piece_at(&r.w, world_partition(&r.w)->segs[workload == PLAIN ? 1 : 0]->base, 0));
+    else damage(&r.w, MISSING, piece_at(&r.w, segment_at(&r.w, workload == PLAIN), 0));
     find_damage(&r.w);
     assert_ok(store_checkpoint(r.w.s, &err), err);
     world_kill(&r.w);
@@ -102,7 +103,7 @@ static void try_disk(struct recording *r, struct fs *disk, size_t upto, const ch
     if (!done && upto >= r->answered) fail_msg("cut before event %zu, %s: it was answered, and is stopped: %s", upto, kind, err.msg);
     if (!done && strcmp(damage_of(&w), r->before) != 0) fail_msg("cut before event %zu, %s: other damage than before: %s", upto, kind, damage_of(&w));
     struct buf kept = quarantine_of(disk);
-    if (done && (kept.n != r->kept.n || (kept.n && memcmp(kept.p, r->kept.p, kept.n) != 0))) fail_msg("cut before event %zu, %s: the damaged bytes were not kept", upto, kind);
+    if (done && r->kept.n && (kept.n != r->kept.n || memcmp(kept.p, r->kept.p, kept.n) != 0)) fail_msg("cut before event %zu, %s: the damaged bytes were not kept", upto, kind);
     buf_done(&kept);
     if (!done && world_accept(&w, &err)) fail_msg("cut before event %zu, %s: %s", upto, kind, err.msg);
     check_all(&w);
@@ -137,4 +138,42 @@ TEST(a_cut_anywhere_in_an_acceptance_leaves_it_as_before_or_done) {
         recording_done(&r);
     }
     print_message("%lu disks\n", states);
+}
+
+// ── operations that fail ─────────────────────────────────────────────────────────────────────────────────────────────
+
+static void fail_one(struct recording *r, const struct fs_fault_rule *rule) {
+    struct fs *inner = fs_mem_clone(r->w.fs);
+    struct world w = r->w;
+    struct err err, ignored;
+    w.fs = fs_fault_new(inner);
+    world_start(&w);
+    fs_fault_add(w.fs, *rule);
+    int failed = world_accept(&w, &err);
+    fs_fault_clear(w.fs);
+    bool stopped = store_health(w.s, &ignored) != 0;
+    if (failed && !stopped && strcmp(damage_of(&w), r->before) != 0) fail_msg("operation %x, call %u: other damage than before: %s", rule->ops, rule->skip, damage_of(&w));
+    struct fs *disk = fs_mem_clone(inner);
+    if (failed && !stopped && world_accept(&w, &err)) fail_msg("operation %x, call %u: a second attempt: %s", rule->ops, rule->skip, err.msg);
+    if (!stopped) check_all(&w);
+    (void)!store_close(w.s, &ignored);
+    if (fs_fault_open_files(w.fs)) fail_msg("operation %x, call %u: %u files were left open", rule->ops, rule->skip, fs_fault_open_files(w.fs));
+    fs_close(w.fs);
+    try_disk(r, disk, failed ? 0 : r->answered, "after a failure");
+}
+
+TEST(an_acceptance_of_which_an_operation_fails_changes_nothing_or_is_found_out_by_the_next_start) {
+    static const unsigned ops[] = {FS_OP_OPEN, FS_OP_CLOSE, FS_OP_READ, FS_OP_WRITE, FS_OP_SYNC, FS_OP_STAT, FS_OP_MKDIR, FS_OP_RENAME, FS_OP_UNLINK, FS_OP_SYNC_DIR, FS_OP_LIST};
+    struct recording r = record_acceptance(PRODUCERS);
+    unsigned runs = 0;
+    r.kept.n = 0; // names differ when it is tried again
+    for (size_t op = 0; op < countof(ops); op++) {
+        unsigned calls = fs_fault_count(r.fs, ops[op]);
+        for (unsigned skip = 0; skip < calls; skip++, runs++) {
+            struct fs_fault_rule rule = {.ops = ops[op], .skip = skip, .sys = skip % 2 ? ENOSPC : EIO, .done = ops[op] == FS_OP_SYNC && skip % 3 == 0};
+            fail_one(&r, &rule);
+        }
+    }
+    print_message("%u runs with one operation failing\n", runs);
+    recording_done(&r);
 }

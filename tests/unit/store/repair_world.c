@@ -397,4 +397,13 @@ void check_and_go_on(struct world *w) {
     }
 }
 
+int64_t segment_at(struct world *w, int which) {
+    int64_t bases[64];
+    size_t n = 0;
+    for (size_t i = 0; i < w->n; i++)
+        if (!n || bases[n - 1] != w->pieces[i].base) assert_true(n < 64), bases[n++] = w->pieces[i].base;
+    assert_true(n >= 3);
+    return bases[which == 0 ? 0 : which == 1 ? n / 2 : n - 1];
+}
+
 bool is_active(struct world *w, int64_t base) { return w->pieces[w->n - 1].base == base; }

@@ -53,6 +53,8 @@ void damage(struct world *w, enum kind kind, struct piece *x); // marks what is 
 void overwrite(struct world *w, const struct piece *x, uint64_t at, size_t n, int fill);
 // Of the segment: 0 the first batch, 1 one in the middle, 2 the last.
 struct piece *piece_at(struct world *w, int64_t base, int which);
+// Of those with batches: the base of 0 the first segment, 1 one in the middle, 2 the last.
+int64_t segment_at(struct world *w, int which);
 bool is_active(struct world *w, int64_t base);
 bool is_lost(const struct world *w, int64_t offset);
 

@@ -13,10 +13,8 @@
 
 static void try_damage(enum workload workload, enum kind kind, int segment, int which) {
     struct world w = make_world(workload);
-    struct partition *p = world_partition(&w);
-    int64_t base = p->segs[segment == 0 ? 0 : segment == 1 ? p->seg_count / 2 : p->seg_count - 1]->base;
+    int64_t base = segment_at(&w, segment);
     struct err err;
-    if (p->seg_count < 3) fail_msg("only %zu segments", p->seg_count);
     if (is_active(&w, base) != (segment == 2)) fail_msg("the active segment is empty");
     damage(&w, kind, piece_at(&w, base, which));
     find_damage(&w);
