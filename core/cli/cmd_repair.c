@@ -36,7 +36,7 @@ static void show_segment(const struct doc_node *g) {
     else printf("\n");
     if (doc_get(g, "mended_byte")) printf("    byte %s was changed; its checksums say what it was: nothing is lost\n", doc_text(g, "mended_byte", "?"));
     DOC_EACH(a, doc_get(g, "areas")) show_area(a);
-    printf("    whole around it: %s batches with %s records\n", doc_text(g, "batches", "0"), doc_text(g, "records", "0"));
+    printf("    whole around it: %s records, batches: %s\n", doc_text(g, "records", "0"), doc_text(g, "batches", "0"));
 }
 
 static void show_lost(const char *what, const struct doc_node *lost) {
@@ -47,7 +47,7 @@ static void show_lost(const char *what, const struct doc_node *lost) {
 static void show_ways(const char *name, const struct doc_node *x) {
     printf("  to go on:\n");
     if (doc_int(doc_get(x, "lost"), "areas", 0)) {
-        printf("    put a file back from a copy, if there is one; then connectd log-repair accept %s loses nothing\n", name);
+        printf("    put the file back from a copy, if there is one: with it connectd log-repair accept %s loses nothing\n", name);
         printf("    connectd log-repair salvage %s --to NEW_TOPIC    copies the %s records that are whole\n", name, doc_text(x, "records", "0"));
     }
     printf("    connectd log-repair accept %s    keeps the damaged bytes aside, and the partition serves again without them\n", name);
@@ -64,7 +64,7 @@ static void show_inspection(const struct args *a, const struct doc_node *x) {
     DOC_EACH(t, doc_get(x, "transactions")) printf("  %s; it is made again from the batches\n", t->text.p ? t->text.p : "?");
     if (doc_int(x, "unreadable", 0)) printf("  %s bytes are not given by the disk; it may give them another time\n", doc_text(x, "unreadable", "0"));
     show_lost("lost", doc_get(x, "lost"));
-    printf("  whole: %s batches with %s records in %s segments, offsets %s to %lld\n", doc_text(x, "batches", "0"), doc_text(x, "records", "0"), doc_text(x, "segments", "0"),
+    printf("  whole: %s records, batches: %s, segments: %s, offsets %s to %lld\n", doc_text(x, "records", "0"), doc_text(x, "batches", "0"), doc_text(x, "segments", "0"),
            doc_text(x, "log_start", "0"), (long long)doc_int(x, "next_offset", 0) - 1);
     if (doc_get(doc_get(x, "accepted"), "gaps")) show_lost("accepted as lost before", doc_get(x, "accepted"));
     if (stopped) show_ways(buf_cstr(&name), x);
@@ -73,8 +73,8 @@ static void show_inspection(const struct args *a, const struct doc_node *x) {
 
 static void show_salvaged(const struct args *a, const struct doc_node *x) {
     (void)a;
-    printf("%s records of %s-%s in %s batches are in topic %s now\n", doc_text(x, "records", "0"), doc_text(x, "topic", "?"), doc_text(x, "partition", "?"),
-           doc_text(x, "batches", "0"), doc_text(x, "to", "?"));
+    printf("%s records of %s-%s are in topic %s now, batches: %s\n", doc_text(x, "records", "0"), doc_text(x, "topic", "?"), doc_text(x, "partition", "?"), doc_text(x, "to", "?"),
+           doc_text(x, "batches", "0"));
     if (doc_int(x, "aborted", 0)) printf("  left out: %s records of aborted transactions\n", doc_text(x, "aborted", "0"));
     if (doc_int(x, "open", 0)) printf("  left out: %s records of transactions that nobody has ended\n", doc_text(x, "open", "0"));
     if (doc_int(x, "undecodable", 0)) printf("  left out: %s batches that can not be expanded\n", doc_text(x, "undecodable", "0"));
@@ -89,8 +89,8 @@ static void show_salvaged(const struct args *a, const struct doc_node *x) {
 
 static void show_accepted(const struct args *a, const struct doc_node *x) {
     const char *topic = doc_text(x, "topic", "?");
-    printf("%s-%s serves again: %s batches with %s records, offsets %s to %lld\n", topic, doc_text(x, "partition", "?"), doc_text(x, "batches", "0"),
-           doc_text(x, "records", "0"), doc_text(x, "log_start", "0"), (long long)doc_int(x, "next_offset", 0) - 1);
+    printf("%s-%s serves again: %s records, batches: %s, offsets %s to %lld\n", topic, doc_text(x, "partition", "?"), doc_text(x, "records", "0"),
+           doc_text(x, "batches", "0"), doc_text(x, "log_start", "0"), (long long)doc_int(x, "next_offset", 0) - 1);
     show_lost("lost for good", doc_get(x, "lost"));
     DOC_EACH(g, doc_get(x, "gaps")) {
         char offsets[80];
