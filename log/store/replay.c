@@ -163,9 +163,10 @@ static void take_some(struct mend *m, const struct replay *x) {
 // A place that can not be read, time and again, while the journal can, is damage. CORRUPT then.
 static int read_pointed(struct mend *m, struct fs_file *f, const struct replay *x, struct err *err) {
     uint8_t byte;
-    if (!read_range(m, f, x->position, x, err) || err->sys != EIO || !read_range(m, f, x->position, x, err)) return 0;
-    if (err->sys == EIO && !fs_pread_full(m->s->fs, m->s->journal->file, &byte, 1, 0, NULL)) err->code = ERR_CORRUPT;
-    return -1;
+    int failed = read_range(m, f, x->position, x, err);
+    if (failed && err->sys == EIO) failed = read_range(m, f, x->position, x, err);
+    if (failed && err->sys == EIO && !fs_pread_full(m->s->fs, m->s->journal->file, &byte, 1, 0, NULL)) err->code = ERR_CORRUPT;
+    return failed;
 }
 
 // The journal's bytes go where they belong, or, when the file can not be opened, into quarantine. 1: the journal does not have them whole.
