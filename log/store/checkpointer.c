@@ -92,15 +92,16 @@ static int sync_aborted(struct store *s, struct partition *p, struct segment *se
     return txnindex_sync(s->fs, stem, err) || s->fs->ops->sync_dir(s->fs, folder, err) ? failed_sync(err) : 0;
 }
 
-// Indexes are caches: a full disk may keep them behind.
-static int sync_index(const struct dirty *d, struct err *err) {
+// Indexes are caches: a full disk may keep them behind, and one that could not be synced, which nobody tries again, is made anew.
+static int sync_index(struct store *s, const struct dirty *d, struct err *err) {
     struct err why = {0};
     struct index *x = d->seg->index;
     if (!x) return 0;
     int failed = d->sealed ? index_seal(x, &why) : index_flush(x, false, &why);
     if (!failed || why.code == ERR_NOSPACE) return 0;
-    *err = why;
-    return -1;
+    if (!d->sealed) return *err = why, -1;
+    segment_renew_index(s, d->p, d->seg, &why);
+    return 0;
 }
 
 static int sync_segment(struct store *s, const struct dirty *d, struct err *err) {
@@ -109,7 +110,7 @@ static int sync_segment(struct store *s, const struct dirty *d, struct err *err)
     if (!MUTANT("checkpoint-without-segment-sync") && s->fs->ops->fdatasync(d->file->f, err)) return failed_sync(err);
     TEST_POINT("checkpoint-segment-synced");
     if (!partition_enter(d->p)) return 0;
-    int failed = (d->txn && sync_aborted(s, d->p, d->seg, err)) || sync_index(d, err);
+    int failed = (d->txn && sync_aborted(s, d->p, d->seg, err)) || sync_index(s, d, err);
     partition_leave(d->p);
     return failed ? -1 : 0;
 }

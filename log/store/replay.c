@@ -284,13 +284,16 @@ static int settle_aborts(struct mend *m, struct segment *g, struct err *err) {
     return failed;
 }
 
-// Indexes are caches: a failure here costs time later, nothing else.
+// Indexes are caches: a failure here costs time later, nothing else. The active one's is loaded again by the next append.
 static void settle_index(struct mend *m, struct segment *g) {
-    if (segment_active_index(m->s, m->p, g, NULL)) return;
-    m->r->report->indexes_rebuilt++;
+    struct err why;
+    int failed = segment_active_index(m->s, m->p, g, &why);
+    if (!failed) m->r->report->indexes_rebuilt++;
     if (g == partition_active(m->p)) return;
-    int failed = index_seal(g->index, NULL);
-    if (!failed) index_free(g->index), g->index = NULL;
+    if (!failed) failed = index_seal(g->index, &why);
+    if (failed) segment_renew_index(m->s, m->p, g, &why);
+    index_free(g->index);
+    g->index = NULL;
 }
 
 static int settle(struct mend *m, struct err *err) {

@@ -118,3 +118,34 @@ int segment_active_index(struct store *s, struct partition *p, struct segment *g
     g->index = x;
     return 0;
 }
+
+static int make_index(struct store *s, const struct partition *p, const struct segment *g, struct err *err) {
+    char stem[SEGMENT_PATH], path[SEGMENT_PATH];
+    struct index_options o = index_options(s, p, g, stem);
+    struct fs_file *log;
+    struct index *x;
+    segment_path(p, g->base, ".log", path);
+    if (index_create(&o, &x, err)) return -1;
+    int failed = s->fs->ops->open(s->fs, path, FS_READ, &log, err);
+    if (!failed) {
+        failed = index_extend(x, log, g->size, err) || index_seal(x, err);
+        s->fs->ops->close(log, NULL);
+    }
+    index_free(x);
+    return failed ? -1 : 0;
+}
+
+static void remove_index(struct store *s, const struct partition *p, const struct segment *g) {
+    (void)unlink_one(s, p, g->base, ".index", NULL);
+    (void)unlink_one(s, p, g->base, ".timeindex", NULL);
+}
+
+void segment_renew_index(struct store *s, const struct partition *p, const struct segment *g, const struct err *why) {
+    char stem[SEGMENT_PATH];
+    struct err err;
+    segment_path(p, g->base, "", stem);
+    remove_index(s, p, g); // pages of a failed sync may count as clean
+    int failed = make_index(s, p, g, &err);
+    if (failed) remove_index(s, p, g);
+    store_event(s, STORE_EVENT_WARN, "index of %s: %s; it %s", stem, why->msg, failed ? "is gone, and reads there begin at its start" : "was made anew");
+}

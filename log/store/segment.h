@@ -52,6 +52,9 @@ int segment_cleaned_txnindex(struct store *s, const char *stem, struct err *err)
 int segment_rename_cleaned(struct store *s, const struct partition *p, int64_t base, const char *stem, struct err *err) MUST_USE;
 // A reference to its open log file. Under the partition's lock (or before anybody else sees it).
 int segment_open(struct store *s, const struct partition *p, struct segment *g, struct open_file **ret, struct err *err) MUST_USE;
+// The index of a sealed segment can not be trusted (why): it is made anew from the segment, in new files, or, when that fails, too, there is none
+// and reads begin at the segment's start. Says so.
+void segment_renew_index(struct store *s, const struct partition *p, const struct segment *g, const struct err *why);
 // The index of the active segment, loaded and brought up to its durable size if needed. For the flusher and recovery.
 int segment_active_index(struct store *s, struct partition *p, struct segment *g, struct err *err) MUST_USE;
 
