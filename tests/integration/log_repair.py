@@ -39,7 +39,7 @@ def segments(daemon, folder='bad-0'):
 def batches(path):
     """Positions of the batches, and their first and last offset."""
     done = subprocess.run([CONNECTD, 'log-dump', '--json', path], capture_output=True, text=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return [b for b in map(json.loads, done.stdout.splitlines()) if 'baseOffset' in b]
 
 
 def spoil(path, at, n):
@@ -66,6 +66,13 @@ def fill(daemon):
         produce(daemon, 'bad', want[-10:])
     produce(daemon, 'good', ['one'])
     return want
+
+
+def read_log(daemon, topic):
+    """What the reader finds that was written from docs/on-disk.md alone."""
+    done = subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'read_log.py'), daemon.data], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [r['value'] for r in map(json.loads, done.stdout.splitlines()) if r['topic'] == topic]
 
 
 def others_serve(daemon, so_far):
@@ -103,7 +110,7 @@ def with_daemon(scratch):
         path = segments(daemon)[1]
         lost = batches(path)[1]
         spoil(path, lost['position'] + 30, 40)
-        lost = list(range(lost['base_offset'], lost['last_offset'] + 1))
+        lost = list(range(lost['baseOffset'], lost['lastOffset'] + 1))
         done = daemon.run('log-repair', 'show')
         has('nothing is known yet', done.stdout, 'no partition is stopped')
 
@@ -159,6 +166,7 @@ def with_daemon(scratch):
         wait_until('the sink goes on', lambda: len(open(scratch.file('out')).readlines()) == RECORDS + 1)
         others_serve(daemon, good)
         daemon.kill()
+        same('by a reader of our formats', read_log(daemon, 'bad'), left + ['new'])
         daemon.start()
         same('after a kill', values(daemon, 'bad'), left + ['new'])
     return want
@@ -195,7 +203,7 @@ def without_daemon(scratch):
     same('kept', len(kept), 1)
     bytes_kept = open(os.path.join(daemon.data, 'quarantine', kept[0]), 'rb').read()
     same('kept bytes', bytes_kept[40:43], bytes(b ^ 0x55 for b in old))
-    left = want[:first['base_offset']] + want[first['last_offset'] + 1:]
+    left = want[:first['baseOffset']] + want[first['lastOffset'] + 1:]
     with daemon:
         same('left', values(daemon, 'bad'), left)
         same('copied', values(daemon, 'rescued'), left)
