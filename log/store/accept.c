@@ -196,7 +196,7 @@ static int end_active(struct acceptance *a, struct err *err) {
 static int mend_beside(struct acceptance *a, struct inspected *g, struct err *err) {
     char stem[SEGMENT_PATH];
     segment_path(a->p, g->facts.base, "", stem);
-    if (!g->facts.size && g->found.missing) return segment_create_files(a->s, a->p, g->seg, err);
+    if (!g->facts.size && g->found.missing) return segment_create_again(a->s, a->p, g->seg, err);
     return g->txn_fault[0] ? txnindex_replace(a->s->fs, stem, (const void *)g->ends.p, g->ends.n / sizeof(struct producer_end), err) : 0;
 }
 

@@ -68,9 +68,21 @@ static void tell_failure(struct store *s, const struct err *err) {
     store_event(s, STORE_EVENT_WARN, "cleaning failed: %s%s%s", err->msg, err->hint[0] ? "; " : "", err->hint);
 }
 
+static int look_topic(void *arg, struct topic *t) {
+    struct store *s = arg;
+    for (int32_t i = 0; i < topic_partitions(t) && !is_over(s); i++) verify_present(s, topic_partition(t, i));
+    return is_over(s);
+}
+
+// A clean start opens no folder: there may be ten thousand. Whoever comes to one before finds out himself.
+static void look_once(struct store *s) {
+    if (s->report.was_clean) store_topics(s, look_topic, s);
+}
+
 static void *run(void *arg) {
     struct store *s = arg;
     struct cleaner *c = &s->cleaner;
+    look_once(s);
     int64_t last = clock_mono_ms(s->clock);
     pthread_mutex_lock(&c->lock);
     while (!c->closing) {
@@ -96,7 +108,7 @@ void cleaner_hurry(struct store *s) {
 }
 
 int cleaner_start(struct store *s, struct err *err) {
-    if (s->o.cleaner_off) return 0;
+    if (s->o.cleaner_off) return look_once(s), 0;
     if (thread_start(&s->cleaner.thread, "cleaner", run, s, err)) return -1;
     s->cleaner.running = true;
     return 0;

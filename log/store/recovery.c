@@ -178,7 +178,6 @@ static int recover_one(struct recovery *r, struct partition *p, struct err *err)
 
 static int look_again(struct recovery *r, struct partition *p, struct err *err) {
     verify_damaged(r->s, p);
-    if (r->report->was_clean) verify_present(r->s, p);
     return 0;
 }
 

@@ -59,6 +59,14 @@ int segment_create_files(struct store *s, struct partition *p, struct segment *g
     return index_create(&o, &g->index, err);
 }
 
+int segment_create_again(struct store *s, struct partition *p, struct segment *g, struct err *err) {
+    struct segment *stand_in = segment_new(g->base, g->generation); // an index is set under the lock, and never changed
+    files_close(&s->files, &g->file);
+    int failed = segment_create_files(s, p, stand_in, err);
+    segment_unref(&s->files, stand_in);
+    return failed;
+}
+
 static int unlink_one(struct store *s, const struct partition *p, int64_t base, const char *suffix, struct err *err) {
     char path[SEGMENT_PATH];
     struct err why = {0};

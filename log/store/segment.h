@@ -43,6 +43,8 @@ struct partition;
 void segment_path(const struct partition *p, int64_t base, const char *suffix, char out[SEGMENT_PATH]);
 // Makes the empty files of a new segment; the caller syncs the folder. Bytes that are there already are above the durable end: into quarantine.
 int segment_create_files(struct store *s, struct partition *p, struct segment *g, struct err *err) MUST_USE;
+// The same for one that others see already, whose empty files have gone. The caller keeps others from it.
+int segment_create_again(struct store *s, struct partition *p, struct segment *g, struct err *err) MUST_USE;
 // Removes all files of a segment, the log last; those that are not there are fine.
 int segment_unlink_files(struct store *s, const struct partition *p, int64_t base, struct err *err);
 // Stem of the files that are to take the place of segment `base` as its next generation, and taking it.

@@ -98,44 +98,65 @@ void verify_damaged(struct store *s, struct partition *p) {
     partition_serve_again(p);
 }
 
-// ── at a clean start ─────────────────────────────────────────────────────────────────────────────────────────────────
+// ── after a clean start ──────────────────────────────────────────────────────────────────────────────────────────────
 
-struct present { const struct partition *p; size_t at; };
+struct present { int64_t *bases; size_t n, at; };
 
 // Names come in byte order, so those of segments in the order of their bases. 1: the next segment is not there.
 static int is_present(void *arg, const char *name) {
     struct present *x = arg;
     struct str s = str_of(name);
     int64_t base;
-    if (x->at == x->p->seg_count || !str_eqz(str_from(s, 20), ".log") || !str_to_i64(str_first(s, 20), &base)) return 0;
-    if (base == x->p->segs[x->at]->base) x->at++;
-    return x->at < x->p->seg_count && base > x->p->segs[x->at]->base;
+    if (x->at == x->n || !str_eqz(str_from(s, 20), ".log") || !str_to_i64(str_first(s, 20), &base)) return 0;
+    if (base == x->bases[x->at]) x->at++;
+    return x->at < x->n && base > x->bases[x->at];
 }
 
-// The first segment whose file is not there; NULL when all are, or nobody knows.
+static struct present expect(struct partition *p) {
+    LOCK_SCOPE(&p->lock);
+    if (p->gone || p->failed) return (struct present){0};
+    struct present x = {.bases = xcalloc(p->seg_count, sizeof(*x.bases)), .n = p->seg_count};
+    for (size_t i = 0; i < x.n; i++) x.bases[i] = p->segs[i]->base;
+    return x;
+}
+
+// The first segment whose file is not there, with a reference; NULL when all are, or nobody knows, or it has gone meanwhile.
 static struct segment *find_missing(struct store *s, struct partition *p) {
     char folder[SEGMENT_PATH];
-    struct present x = {.p = p};
+    struct present x = expect(p);
     struct err err;
     partition_folder(p, folder);
-    if (s->fs->ops->list(s->fs, folder, is_present, &x, &err) < 0 && err.code != ERR_NOT_FOUND) return NULL;
-    return x.at < p->seg_count ? p->segs[x.at] : NULL;
+    bool known = x.n && (s->fs->ops->list(s->fs, folder, is_present, &x, &err) >= 0 || err.code == ERR_NOT_FOUND);
+    int64_t base = known && x.at < x.n ? x.bases[x.at] : -1;
+    free(x.bases);
+    if (base < 0) return NULL;
+    LOCK_SCOPE(&p->lock);
+    struct segment *g = p->segs[partition_find_segment(p, base)];
+    return g->base == base && !p->gone ? segment_ref(g) : NULL;
 }
 
-static int make_again(struct store *s, struct partition *p, struct segment *g) {
-    char folder[SEGMENT_PATH];
-    partition_folder(p, folder);
-    return segment_create_files(s, p, g, NULL) || s->fs->ops->sync_dir(s->fs, folder, NULL) ? -1 : 0;
+struct making { struct partition *p; struct segment *seg; bool made; };
+
+// On the flusher's thread, which alone appends to it.
+static int make_again(struct store *s, void *arg, struct err *err) {
+    struct making *m = arg;
+    char path[SEGMENT_PATH];
+    struct fs_stat st;
+    segment_path(m->p, m->seg->base, ".log", path);
+    if (m->seg->size || m->p->gone || !s->fs->ops->stat(s->fs, path, &st, NULL)) return 0;
+    partition_folder(m->p, path);
+    m->made = !segment_create_again(s, m->p, m->seg, err) && !s->fs->ops->sync_dir(s->fs, path, err);
+    return 0;
 }
 
 void verify_present(struct store *s, struct partition *p) {
-    struct segment *g;
-    while (!p->failed && (g = find_missing(s, p))) {
-        char path[SEGMENT_PATH];
-        if (!g->size && !make_again(s, p, g)) continue;
-        segment_path(p, g->base, ".log is missing", path);
-        partition_stop(s, p, g->base, path);
-    }
+    struct segment *g = find_missing(s, p);
+    struct making m = {p, g, false};
+    struct err err;
+    if (!g) return;
+    if (store_call(s, make_again, &m, false, &err) || !m.made) segment_is_damaged(s, p, g);
+    segment_unref(&s->files, g);
+    if (m.made) verify_present(s, p); // another one may be missing, too
 }
 
 // ── in the background ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@
 void partition_stop(struct store *s, struct partition *p, int64_t base, const char *why);
 // At the start: looks again at the segment that the partition is stopped for. It serves again when the segment is whole, or gone.
 void verify_damaged(struct store *s, struct partition *p);
-// At a clean start, which trusts what the files hold: are they there? An empty one is made again; one that is missing stops the partition.
+// After a clean start, which trusts what the files hold: are they there? An empty one is made again; one that is missing stops the partition.
 void verify_present(struct store *s, struct partition *p);
 // Reads the segment's durable bytes. True when they are not what was written, and the partition is stopped for it.
 bool segment_is_damaged(struct store *s, struct partition *p, struct segment *g);

@@ -146,7 +146,7 @@ TEST(a_file_that_is_missing_at_a_clean_start_is_found_and_an_empty_one_is_made_a
         store_report(w.s, &report);
         assert_true(report.was_clean);
         if (which < 3) {
-            assert_stopped(&w, "is missing");
+            assert_stopped(&w, "no such file");
             for (size_t i = 0; i < w.n; i++) w.pieces[i].lost = w.pieces[i].base == base;
             assert_ok(world_accept(&w, &err), err);
         }
@@ -164,7 +164,7 @@ TEST(a_folder_that_is_missing_at_a_clean_start_stops_its_partition) {
     w.fs = copy;
     assert_ok(fs_remove_tree(w.fs, "t-0", &err), err);
     world_start(&w);
-    assert_stopped(&w, "is missing");
+    assert_stopped(&w, "no such file");
     for (size_t i = 0; i < w.n; i++) w.pieces[i].lost = true;
     assert_ok(world_accept(&w, &err), err);
     check_and_go_on(&w);

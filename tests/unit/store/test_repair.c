@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 #include "recovery.h"
 #include "repair_world.h"
 
@@ -357,6 +358,66 @@ TEST(compaction_looks_at_a_segment_that_was_written_anew_and_it_had_not_seen) {
         known_free(all, n);
         world_done(&w);
     }
+}
+
+// ── beside others ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+struct busy { struct world *w; atomic_bool end; unsigned rounds, wrong, written; };
+
+static void *read_on_and_on(void *arg) {
+    struct busy *b = arg;
+    struct buf out = {0};
+    struct err err;
+    do {
+        struct read_request q = {.from = b->w->log_start, .max_bytes = 2000};
+        struct read_result r = {.n = 1};
+        bool failed = false;
+        for (; r.n && !failed; q.from = r.next) {
+            struct aborted_txn *all = NULL;
+            size_t n;
+            buf_clear(&out);
+            failed = partition_read(world_partition(b->w), &q, &out, &r, &err) || partition_aborted(world_partition(b->w), q.from, r.next, &all, &n, &err);
+            if (failed) b->wrong += err.code != ERR_CORRUPT;
+            else free(all);
+        }
+        b->rounds++;
+    } while (!atomic_load(&b->end));
+    buf_done(&out);
+    return NULL;
+}
+
+static void *write_on_and_on(void *arg) {
+    struct busy *b = arg;
+    struct err err;
+    do {
+        b->wrong += fixture_put(b->w->s, "other", 0, "more", &err) != b->written;
+        b->written++;
+    } while (!atomic_load(&b->end));
+    return NULL;
+}
+
+TEST(while_a_loss_is_accepted_others_are_read_and_written) {
+    struct world w = make_world(PRODUCERS);
+    struct busy readers = {.w = &w}, writers = {.w = &w};
+    pthread_t threads[2];
+    struct err err;
+    fixture_topic(w.s, "other", 1, NULL, NULL);
+    assert_ok(thread_start(&threads[0], "reader", read_on_and_on, &readers, &err), err);
+    assert_ok(thread_start(&threads[1], "writer", write_on_and_on, &writers, &err), err);
+    for (size_t round = 0, i = 3; round < 6; round++, i += 11) {
+        damage(&w, round % 2 ? ZEROS : PAYLOAD, &w.pieces[i]);
+        find_damage(&w);
+        assert_ok(store_clean(w.s, &err), err);
+        assert_ok(world_accept(&w, &err), err);
+        check_all(&w);
+        world_note(&w);
+    }
+    atomic_store(&readers.end, true);
+    atomic_store(&writers.end, true);
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    assert_int_equal(readers.wrong + writers.wrong, 0);
+    assert_int_equal(fixture_offsets(w.s, "other", 0).high_watermark, writers.written);
+    world_done(&w);
 }
 
 // ── asking for it ────────────────────────────────────────────────────────────────────────────────────────────────────
