@@ -25,30 +25,36 @@ static const char *offsets_of(const struct doc_node *n, char out[80]) {
 static void show_area(const struct doc_node *a) {
     int64_t at = doc_int(a, "position", 0);
     char offsets[80];
-    printf("    bytes %lld to %lld, %s: %s\n", (long long)at, (long long)(at + doc_int(a, "size", 0) - 1), offsets_of(a, offsets), doc_text(a, "why", "?"));
+    printf("    bytes %lld to %lld, %s: %s\n", (long long)at, (long long)(at + doc_int(a, "size", 0) - 1), offsets_of(a, offsets),
+           doc_text(a, "why", "?"));
 }
 
 static void show_segment(const struct doc_node *g) {
     int64_t is = doc_int(g, "file_size", -1), size = doc_int(g, "size", 0);
-    printf("  %s, %lld durable bytes of offsets %lld to %lld", doc_text(g, "file", "?"), (long long)size, (long long)doc_int(g, "base", 0), (long long)doc_int(g, "end", 0) - 1);
+    printf("  %s, %lld durable bytes of offsets %lld to %lld", doc_text(g, "file", "?"), (long long)size, (long long)doc_int(g, "base", 0),
+           (long long)doc_int(g, "end", 0) - 1);
     if (is < 0) printf("; there is no such file\n");
     else if (is != size) printf("; the file has %lld bytes\n", (long long)is);
     else printf("\n");
-    if (doc_get(g, "mended_byte")) printf("    byte %s was changed; its checksums say what it was: nothing is lost\n", doc_text(g, "mended_byte", "?"));
+    if (doc_get(g, "mended_byte"))
+        printf("    byte %s was changed; its checksums say what it was: nothing is lost\n", doc_text(g, "mended_byte", "?"));
     DOC_EACH(a, doc_get(g, "areas")) show_area(a);
     printf("    whole around it: %s records, batches: %s\n", doc_text(g, "records", "0"), doc_text(g, "batches", "0"));
 }
 
 static void show_lost(const char *what, const struct doc_node *lost) {
     if (!doc_int(lost, "areas", 0)) printf("  nothing is lost\n");
-    else printf("  %s%s%s: %s offsets in %s bytes\n", term_colour(stdout, RED), what, term_colour(stdout, PLAIN), doc_text(lost, "offsets", "0"), doc_text(lost, "bytes", "0"));
+    else
+        printf("  %s%s%s: %s offsets in %s bytes\n", term_colour(stdout, RED), what, term_colour(stdout, PLAIN),
+               doc_text(lost, "offsets", "0"), doc_text(lost, "bytes", "0"));
 }
 
 static void show_ways(const char *name, const struct doc_node *x) {
     printf("  to go on:\n");
     if (doc_int(doc_get(x, "lost"), "areas", 0)) {
         printf("    put the file back from a copy, if there is one: with it connectd log-repair accept %s loses nothing\n", name);
-        printf("    connectd log-repair salvage %s --to NEW_TOPIC    copies the %s records that are whole\n", name, doc_text(x, "records", "0"));
+        printf("    connectd log-repair salvage %s --to NEW_TOPIC    copies the %s records that are whole\n", name,
+               doc_text(x, "records", "0"));
     }
     printf("    connectd log-repair accept %s    keeps the damaged bytes aside, and the partition serves again without them\n", name);
 }
@@ -62,10 +68,11 @@ static void show_inspection(const struct args *a, const struct doc_node *x) {
     else printf("%s%s%s is served\n", term_colour(stdout, BOLD), buf_cstr(&name), term_colour(stdout, PLAIN));
     DOC_EACH(g, doc_get(x, "damaged")) show_segment(g);
     DOC_EACH(t, doc_get(x, "transactions")) printf("  %s; it is made again from the batches\n", t->text.p ? t->text.p : "?");
-    if (doc_int(x, "unreadable", 0)) printf("  %s bytes are not given by the disk; it may give them another time\n", doc_text(x, "unreadable", "0"));
+    if (doc_int(x, "unreadable", 0))
+        printf("  %s bytes are not given by the disk; it may give them another time\n", doc_text(x, "unreadable", "0"));
     show_lost("lost", doc_get(x, "lost"));
-    printf("  whole: %s records, batches: %s, segments: %s, offsets %s to %lld\n", doc_text(x, "records", "0"), doc_text(x, "batches", "0"), doc_text(x, "segments", "0"),
-           doc_text(x, "log_start", "0"), (long long)doc_int(x, "next_offset", 0) - 1);
+    printf("  whole: %s records, batches: %s, segments: %s, offsets %s to %lld\n", doc_text(x, "records", "0"), doc_text(x, "batches", "0"),
+           doc_text(x, "segments", "0"), doc_text(x, "log_start", "0"), (long long)doc_int(x, "next_offset", 0) - 1);
     if (doc_get(doc_get(x, "accepted"), "gaps")) show_lost("accepted as lost before", doc_get(x, "accepted"));
     if (stopped) show_ways(buf_cstr(&name), x);
     buf_done(&name);
@@ -73,8 +80,8 @@ static void show_inspection(const struct args *a, const struct doc_node *x) {
 
 static void show_salvaged(const struct args *a, const struct doc_node *x) {
     (void)a;
-    printf("%s records of %s-%s are in topic %s now, batches: %s\n", doc_text(x, "records", "0"), doc_text(x, "topic", "?"), doc_text(x, "partition", "?"), doc_text(x, "to", "?"),
-           doc_text(x, "batches", "0"));
+    printf("%s records of %s-%s are in topic %s now, batches: %s\n", doc_text(x, "records", "0"), doc_text(x, "topic", "?"),
+           doc_text(x, "partition", "?"), doc_text(x, "to", "?"), doc_text(x, "batches", "0"));
     if (doc_int(x, "aborted", 0)) printf("  left out: %s records of aborted transactions\n", doc_text(x, "aborted", "0"));
     if (doc_int(x, "open", 0)) printf("  left out: %s records of transactions that nobody has ended\n", doc_text(x, "open", "0"));
     if (doc_int(x, "undecodable", 0)) printf("  left out: %s batches that can not be expanded\n", doc_text(x, "undecodable", "0"));
@@ -89,8 +96,9 @@ static void show_salvaged(const struct args *a, const struct doc_node *x) {
 
 static void show_accepted(const struct args *a, const struct doc_node *x) {
     const char *topic = doc_text(x, "topic", "?");
-    printf("%s-%s serves again: %s records, batches: %s, offsets %s to %lld\n", topic, doc_text(x, "partition", "?"), doc_text(x, "records", "0"),
-           doc_text(x, "batches", "0"), doc_text(x, "log_start", "0"), (long long)doc_int(x, "next_offset", 0) - 1);
+    printf("%s-%s serves again: %s records, batches: %s, offsets %s to %lld\n", topic, doc_text(x, "partition", "?"),
+           doc_text(x, "records", "0"), doc_text(x, "batches", "0"), doc_text(x, "log_start", "0"),
+           (long long)doc_int(x, "next_offset", 0) - 1);
     show_lost("lost for good", doc_get(x, "lost"));
     DOC_EACH(g, doc_get(x, "gaps")) {
         char offsets[80];
@@ -141,7 +149,8 @@ static int open_folder(const char *dir, struct fs **ret_fs, struct store **ret, 
     struct store_options o = {.fs = *ret_fs, .event = store_said, .cleaner_off = true};
     int failed = o.fs->ops->stat(o.fs, "meta.properties", &st, err);
     if (failed && err->code == ERR_NOT_FOUND) err_set(err, ERR_NOT_FOUND, "it is no data folder of connectd");
-    if (!failed && (failed = store_open(&o, ret, err)) && err->code == ERR_BUSY) err_hint(err, "a daemon uses it, and can be asked itself: leave --data-dir away");
+    if (!failed && (failed = store_open(&o, ret, err)) && err->code == ERR_BUSY)
+        err_hint(err, "a daemon uses it, and can be asked itself: leave --data-dir away");
     if (!failed) return 0;
     fs_close(*ret_fs);
     return -1;
@@ -150,7 +159,8 @@ static int open_folder(const char *dir, struct fs **ret_fs, struct store **ret, 
 static int ask_store(const struct asking *q, struct store *s, struct err *err) {
     const char *name = q->args->n ? q->args->words[0] : NULL;
     if (strcmp(q->request, "log-show") == 0) return repair_show(s, name, print_line, (void *)(uintptr_t)q, err);
-    if (strcmp(q->request, "log-salvage") == 0) return repair_salvage(s, name, arg_text(q->args, "to", ""), print_line, (void *)(uintptr_t)q, err);
+    if (strcmp(q->request, "log-salvage") == 0)
+        return repair_salvage(s, name, arg_text(q->args, "to", ""), print_line, (void *)(uintptr_t)q, err);
     return repair_accept(s, name, arg_flag(q->args, "unreadable"), print_line, (void *)(uintptr_t)q, err);
 }
 
@@ -216,7 +226,8 @@ int command_repair_accept(const struct args *a) {
     struct asking q = {.args = a, .request = "log-accept", .show = show_accepted};
     bool yes = arg_flag(a, "yes");
     if (!yes && (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO) || arg_flag(a, "json")))
-        return usage("log-repair accept: nobody is there to be asked, and nothing was changed", "with --yes the loss is accepted without asking");
+        return usage("log-repair accept: nobody is there to be asked, and nothing was changed",
+                     "with --yes the loss is accepted without asking");
     int code = yes ? EXIT_OK : confirmed(a, &yes);
     return yes ? ask(&q) : code;
 }

@@ -162,8 +162,9 @@ static void show_losses(const struct doc_node *losses) {
 static void show_accepted(const struct doc_node *log) {
     DOC_EACH(p, doc_get(log, "accepted_losses")) {
         const struct doc_node *lost = doc_get(p, "lost");
-        printf("\n%saccepted%s %s-%s is without %s offsets in %s bytes that were damaged\n", term_colour(stdout, YELLOW), term_colour(stdout, PLAIN),
-               doc_text(p, "topic", "?"), doc_text(p, "partition", "?"), doc_text(lost, "offsets", "?"), doc_text(lost, "bytes", "?"));
+        printf("\n%saccepted%s %s-%s is without %s offsets in %s bytes that were damaged\n", term_colour(stdout, YELLOW),
+               term_colour(stdout, PLAIN), doc_text(p, "topic", "?"), doc_text(p, "partition", "?"), doc_text(lost, "offsets", "?"),
+               doc_text(lost, "bytes", "?"));
     }
 }
 

@@ -111,7 +111,8 @@ static int put_marker(struct writer *w, const struct producer_end *e, struct err
     const struct producer_state *s = x->producers ? producers_get(x->producers, e->producer_id) : NULL;
     struct batch_header h;
     struct buf b = {0};
-    batch_control(&b, e->producer_id, s ? s->epoch : 0, false, s && s->coordinator_epoch >= 0 ? s->coordinator_epoch : 0, w->g->facts.max_ts);
+    batch_control(&b, e->producer_id, s ? s->epoch : 0, false, s && s->coordinator_epoch >= 0 ? s->coordinator_epoch : 0,
+                  w->g->facts.max_ts);
     batch_patch(b.p, e->last_offset, epoch_at(x, e->last_offset));
     int failed = batch_check(b.p, b.n, false, &h, err) || put(w, b.p, &h, err);
     buf_done(&b);
@@ -138,7 +139,10 @@ static int write_log(struct writer *w, struct err *err) {
 }
 
 static int write_index(const struct writer *w, const char *stem, struct err *err) {
-    struct index_options o = {.fs = w->a->s->fs, .stem = stem, .base_offset = w->g->facts.base, .interval = (uint32_t)topic_settings(w->a->p->topic)->index_interval_bytes};
+    struct index_options o = {.fs = w->a->s->fs,
+                              .stem = stem,
+                              .base_offset = w->g->facts.base,
+                              .interval = (uint32_t)topic_settings(w->a->p->topic)->index_interval_bytes};
     struct index *x;
     if (index_create(&o, &x, err)) return -1;
     int failed = index_extend(x, w->log, w->flushed, err) || index_seal(x, err);
@@ -173,8 +177,15 @@ static int renew(struct acceptance *a, size_t at, struct err *err) {
     next->time = g->seg->sealed ? g->seg->time : clock_wall_ms(a->s->clock);
     next->sealed = true;
     next->aborts = ABORTS_UNKNOWN;
-    a->renewed[a->n - 1].edit = (struct edit){.kind = EDIT_SWAP, .partition = a->p->id, .base = g->facts.base, .count = 1, .end = g->facts.base,
-                                              .generation = generation, .size = w.flushed, .crc = w.crc, .max_ts = w.max_ts};
+    a->renewed[a->n - 1].edit = (struct edit){.kind = EDIT_SWAP,
+                                              .partition = a->p->id,
+                                              .base = g->facts.base,
+                                              .count = 1,
+                                              .end = g->facts.base,
+                                              .generation = generation,
+                                              .size = w.flushed,
+                                              .crc = w.crc,
+                                              .max_ts = w.max_ts};
     return 0;
 }
 
@@ -182,13 +193,19 @@ static int renew(struct acceptance *a, size_t at, struct err *err) {
 
 // The active segment must also end where it is durable, and its transaction index be the one that is counted.
 static bool must_renew(const struct inspected *g) {
-    return g->found.n || g->found.mended.mask || (!g->seg->sealed && g->facts.size && (g->txn_fault[0] || g->found.file_size != g->facts.size));
+    return g->found.n || g->found.mended.mask ||
+           (!g->seg->sealed && g->facts.size && (g->txn_fault[0] || g->found.file_size != g->facts.size));
 }
 
 static int end_active(struct acceptance *a, struct err *err) {
     const struct inspected *g = &a->x.segs[a->x.n - 1];
     a->active = segment_new(a->x.end, 0);
-    a->roll = (struct edit){.kind = EDIT_ROLL, .partition = a->p->id, .base = a->x.end, .size = g->facts.size, .crc = g->facts.crc, .time = clock_wall_ms(a->s->clock)};
+    a->roll = (struct edit){.kind = EDIT_ROLL,
+                            .partition = a->p->id,
+                            .base = a->x.end,
+                            .size = g->facts.size,
+                            .crc = g->facts.crc,
+                            .time = clock_wall_ms(a->s->clock)};
     return segment_create_files(a->s, a->p, a->active, err);
 }
 
@@ -219,7 +236,8 @@ static int write_all(struct acceptance *a, struct err *err) {
     }
     TEST_POINT("accept-written");
     partition_folder(a->p, folder);
-    if (!MUTANT("accept-without-dir-sync") && a->s->fs->ops->sync_dir(a->s->fs, folder, err)) return store_stop(a->s, err), -1; // final: other names went with it
+    if (!MUTANT("accept-without-dir-sync") && a->s->fs->ops->sync_dir(a->s->fs, folder, err))
+        return store_stop(a->s, err), -1; // final: other names went with it
     TEST_POINT("accept-synced");
     return 0;
 }
@@ -331,8 +349,10 @@ static void tell(struct acceptance *a) {
             if (told++ < GAPS_TOLD) buf_printf(&text, "%s[%" PRId64 ", %" PRId64 ")", told > 1 ? ", " : "", b->first, b->end);
         }
     if (!told) store_event(a->s, STORE_EVENT_INFO, "%s-%" PRId32 " serves again: nothing is lost", a->p->topic->name, a->p->index);
-    else store_event(a->s, STORE_EVENT_WARN, "%s-%" PRId32 " serves again without offsets %s%s: %" PRId64 " offsets, %" PRIu64 " bytes, accepted as lost",
-                     a->p->topic->name, a->p->index, buf_cstr(&text), told > GAPS_TOLD ? " …" : "", l.offsets, l.bytes);
+    else
+        store_event(a->s, STORE_EVENT_WARN,
+                    "%s-%" PRId32 " serves again without offsets %s%s: %" PRId64 " offsets, %" PRIu64 " bytes, accepted as lost",
+                    a->p->topic->name, a->p->index, buf_cstr(&text), told > GAPS_TOLD ? " …" : "", l.offsets, l.bytes);
     buf_done(&text);
 }
 

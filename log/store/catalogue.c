@@ -38,7 +38,9 @@ static void put_producers(struct buf *out, const struct partition *p) {
 
 static void put_losses(struct buf *out, const struct partition *p) {
     const struct losses *l = p->losses;
-    if (l) edit_put(out, &(struct edit){.kind = EDIT_LOSSES, .partition = p->id, .count = l->gaps, .first = l->offsets, .size = l->bytes, .time = l->at_ms});
+    if (!l) return;
+    edit_put(out, &(struct edit){.kind = EDIT_LOSSES, .partition = p->id, .count = l->gaps, .first = l->offsets, .size = l->bytes,
+                                 .time = l->at_ms});
 }
 
 static void put_partition(struct buf *out, struct partition *p) {

@@ -169,7 +169,8 @@ static int frame_swap(struct store *s, void *arg, struct err *err) {
     struct swap *w = arg;
     struct partition *p = w->p;
     char folder[SEGMENT_PATH];
-    if (p->gone || p->failed || !still_there(p, &w->edit)) return err_set(err, ERR_AGAIN, "%s-%" PRId32 " changed meanwhile", p->topic->name, p->index);
+    if (p->gone || p->failed || !still_there(p, &w->edit))
+        return err_set(err, ERR_AGAIN, "%s-%" PRId32 " changed meanwhile", p->topic->name, p->index);
     if (MUTANT("generation-not-raised")) w->edit.generation--;
     if (flusher_frame(s, &w->edit, 1, err)) return -1;
     TEST_POINT("swap-framed");

@@ -347,7 +347,8 @@ static int walk(struct walk *w) {
         place.next = batch_last_offset(&h) + 1;
         at += batch_size(&h);
     }
-    if (w->avail < w->f->size && !open_one(w->e)) open_area(w->e, at, place.next, w->e->missing ? "the file is missing" : "the file ends here");
+    if (w->avail < w->f->size && !open_one(w->e))
+        open_area(w->e, at, place.next, w->e->missing ? "the file is missing" : "the file ends here");
     close_area(w, w->f->size, w->f->end);
     return checksum_to(w, w->avail);
 }
@@ -469,14 +470,15 @@ int examine_segment(const struct segment_facts *f, struct examined *ret, struct 
 
 // ── the batches around ───────────────────────────────────────────────────────────────────────────────────────────────
 
-static int each_to(struct walk *w, uint64_t at, uint64_t end, int (*each)(void *arg, const uint8_t *p, const struct batch_header *h, struct err *err),
-                   void *arg, struct err *err) {
+static int each_to(struct walk *w, uint64_t at, uint64_t end,
+                   int (*each)(void *arg, const uint8_t *p, const struct batch_header *h, struct err *err), void *arg, struct err *err) {
     struct batch_header h;
     for (; at < end; at += batch_size(&h)) {
         const uint8_t *p = end - at < BATCH_HEADER || end > w->avail ? NULL : view(w, at, BATCH_HEADER, NULL);
         bool good = p && batch_read_header(p, BATCH_HEADER, &h) >= 0 && batch_size(&h) <= end - at;
         p = good ? view(w, at, batch_size(&h), NULL) : NULL;
-        if (!p || batch_check(p, batch_size(&h), false, &h, NULL)) return err_set(err, ERR_AGAIN, "%s changed while it was read", w->f->path);
+        if (!p || batch_check(p, batch_size(&h), false, &h, NULL))
+            return err_set(err, ERR_AGAIN, "%s changed while it was read", w->f->path);
         int stop = each(arg, p, &h, err);
         if (stop) return stop;
     }

@@ -49,7 +49,8 @@ int64_t examined_offsets(const struct examined *e);
 int examine_segment(const struct segment_facts *f, struct examined *ret, struct err *err) MUST_USE;
 // Calls `each` for every batch outside of the areas, in order; stops at non-zero and returns it. ERR_AGAIN: the file changed since.
 int examine_each(const struct segment_facts *f, const struct examined *e,
-                 int (*each)(void *arg, const uint8_t *p, const struct batch_header *h, struct err *err), void *arg, struct err *err) MUST_USE;
+                 int (*each)(void *arg, const uint8_t *p, const struct batch_header *h, struct err *err), void *arg,
+                 struct err *err) MUST_USE;
 // As fs_pread_full; blocks that the disk does not give become zeros, and their bytes are counted. 1 as soon as there is one, and *why says it.
 int examine_read(struct fs *fs, struct fs_file *f, void *p, size_t n, uint64_t at, uint64_t *unreadable, struct err *why) MUST_USE;
 

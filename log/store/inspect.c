@@ -51,7 +51,9 @@ static int take(struct store *s, void *arg, struct err *err) {
 
 // ── transaction indexes ──────────────────────────────────────────────────────────────────────────────────────────────
 
-static void stem_of(const struct inspection *x, const struct inspected *g, char out[SEGMENT_PATH]) { segment_path(x->p, g->seg->base, "", out); }
+static void stem_of(const struct inspection *x, const struct inspected *g, char out[SEGMENT_PATH]) {
+    segment_path(x->p, g->seg->base, "", out);
+}
 
 // Those that a failed write kept in memory, appended to `out`.
 static size_t put_pending(const struct inspection *x, const struct inspected *g, struct buf *out) {
@@ -69,7 +71,8 @@ static int read_ends(struct inspection *x, struct inspected *g, struct err *err)
     stem_of(x, g, stem);
     bool known = g->aborts != ABORTS_UNKNOWN;
     if (txnindex_read(x->s->fs, stem, &g->ends, &why) && why.code != ERR_CORRUPT) return *err = why, -1;
-    size_t n = g->ends.n / sizeof(struct producer_end), more = put_pending(x, g, &pending), want = known && g->aborts >= more ? g->aborts - more : n;
+    size_t n = g->ends.n / sizeof(struct producer_end), more = put_pending(x, g, &pending),
+           want = known && g->aborts >= more ? g->aborts - more : n;
     if (n > want) g->ends.n = want * sizeof(struct producer_end);
     if (n < want) snprintf(g->txn_fault, sizeof(g->txn_fault), "%.100s.txnindex has %zu whole entries, %zu are durable", stem, n, want);
     else if (!known && why.code) snprintf(g->txn_fault, sizeof(g->txn_fault), "%.190s", why.msg);
@@ -147,8 +150,8 @@ void inspect_done(struct inspection *x) {
     *x = (struct inspection){0};
 }
 
-int inspect_each(const struct inspection *x, int (*each)(void *arg, const uint8_t *p, const struct batch_header *h, struct err *err), void *arg,
-                 struct err *err) {
+int inspect_each(const struct inspection *x, int (*each)(void *arg, const uint8_t *p, const struct batch_header *h, struct err *err),
+                 void *arg, struct err *err) {
     int stop = 0;
     for (size_t i = 0; i < x->n && !stop; i++) stop = examine_each(&x->segs[i].facts, &x->segs[i].found, each, arg, err);
     return stop;

@@ -41,7 +41,8 @@ int partition_serves(const struct partition *p, struct err *err) {
     if (p->gone) return err_set(err, ERR_NOT_FOUND, "topic %s was deleted", p->topic->name);
     if (!p->failed) return 0;
     err_set(err, ERR_CORRUPT, "%s-%" PRId32 " is stopped: %s", p->topic->name, p->index, p->failed);
-    return err_hint(err, "`connectd log-repair show %s-%" PRId32 "` says what is lost and how to go on; its bytes are kept as they are%s", p->topic->name, p->index,
+    return err_hint(err, "`connectd log-repair show %s-%" PRId32 "` says what is lost and how to go on; its bytes are kept as they are%s",
+                    p->topic->name, p->index,
                     p->damaged < 0 ? "" : ": put the file back from a copy while connectd is stopped, and it serves again");
 }
 

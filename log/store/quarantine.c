@@ -50,11 +50,12 @@ static void make_room(struct store *s, uint64_t n) {
 }
 
 // `suffix`: bytes, damaged. The path goes into *path, when it is not NULL.
-static int open_new(struct store *s, const struct partition *p, int64_t base, uint64_t at, const char *suffix, struct buf *path, struct fs_file **ret, struct err *err) {
+static int open_new(struct store *s, const struct partition *p, int64_t base, uint64_t at, const char *suffix, struct buf *path,
+                    struct fs_file **ret, struct err *err) {
     char name[SEGMENT_PATH + 64];
     if (fs_mkdirs(s->fs, FOLDER, err)) return -1;
-    snprintf(name, sizeof(name), FOLDER "/%012" PRIu64 "-%.200s-%" PRId32 "-%" PRId64 "-%" PRIu64 ".%s", s->quarantine_number++, p->topic->name, p->index,
-             base, at, suffix);
+    snprintf(name, sizeof(name), FOLDER "/%012" PRIu64 "-%.200s-%" PRId32 "-%" PRId64 "-%" PRIu64 ".%s", s->quarantine_number++,
+             p->topic->name, p->index, base, at, suffix);
     if (path) buf_clear(path), buf_putz(path, name);
     return s->fs->ops->open(s->fs, name, FS_WRITE | FS_CREATE | FS_TRUNC, ret, err);
 }
@@ -103,7 +104,8 @@ void quarantine_bytes(struct store *s, const struct partition *p, int64_t base, 
     told(s, p, n, failed ? &err : NULL);
 }
 
-int quarantine_keep(struct store *s, const struct partition *p, int64_t base, struct fs_file *f, uint64_t from, uint64_t to, struct buf *path, struct err *err) {
+int quarantine_keep(struct store *s, const struct partition *p, int64_t base, struct fs_file *f, uint64_t from, uint64_t to,
+                    struct buf *path, struct err *err) {
     struct fs_file *out;
     struct kept k = {.s = s};
     (void)!s->fs->ops->list(s->fs, FOLDER, note_file, &k, NULL); // the next number; it may not be there yet

@@ -211,7 +211,8 @@ static int read_on(struct view *v, const struct read_request *q, uint64_t positi
 }
 
 // 0 read; 1 damage was met that is not on the disk, as far as one can tell: once more; -1.
-static int try_read(struct partition *p, const struct read_request *q, bool again, struct buf *out, struct read_result *ret, struct err *err) {
+static int try_read(struct partition *p, const struct read_request *q, bool again, struct buf *out, struct read_result *ret,
+                    struct err *err) {
     struct view v = {.s = p->topic->store, .p = p};
     struct read_result r;
     uint64_t position = 0;

@@ -155,7 +155,8 @@ static void take_some(struct mend *m, const struct replay *x) {
     struct batch_header h;
     int64_t next = x->first;
     for (size_t at = 0; at < m->bytes.n && batch_read_header(m->bytes.p + at, m->bytes.n - at, &h) == 0; at += batch_size(&h)) {
-        bool whole = !batch_check(m->bytes.p + at, batch_size(&h), false, &h, NULL) && h.base_offset >= next && batch_last_offset(&h) < x->end;
+        bool whole =
+            !batch_check(m->bytes.p + at, batch_size(&h), false, &h, NULL) && h.base_offset >= next && batch_last_offset(&h) < x->end;
         if (whole && take_batch(m, m->bytes.p + at, &h, h.base_offset)) next = batch_last_offset(&h) + 1;
     }
 }
@@ -199,7 +200,8 @@ static int replay_range(struct mend *m, const struct replay *x, struct segment *
     if (f) files_put(&m->s->files, f);
     if (failed < 0) return -1;
     if (failed) take_some(m, x);
-    else if (!take_batches(m, x)) stop_partition(m, -1, "%020" PRId64 ".log: batches at byte %" PRIu64 " do not continue the log", g->base, x->position);
+    else if (!take_batches(m, x))
+        stop_partition(m, -1, "%020" PRId64 ".log: batches at byte %" PRIu64 " do not continue the log", g->base, x->position);
     return 0;
 }
 

@@ -83,7 +83,9 @@ static struct reader reader_of(struct rewrite *r, const struct rewrite_input *in
 
 // ── which batches are aborted ────────────────────────────────────────────────────────────────────────────────────────
 
-static const struct producer_end *aborted_at(const struct rewrite *r, const struct batch_header *h) { return txnends_at(r->aborted, r->o.aborted_n, h); }
+static const struct producer_end *aborted_at(const struct rewrite *r, const struct batch_header *h) {
+    return txnends_at(r->aborted, r->o.aborted_n, h);
+}
 static bool is_aborted(const struct rewrite *r, const struct batch_header *h) { return txnends_have(r->aborted, r->o.aborted_n, h); }
 
 // ── first pass ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -40,7 +40,8 @@ static void add_record(struct salvage *v, struct batch_builder *b, const struct 
     struct record_header_in *headers = r->header_count ? xmalloc(r->header_count * sizeof(*headers)) : NULL;
     struct record_header one;
     uint32_t n = 0;
-    while (n < r->header_count && record_header_next(r, &one)) headers[n++] = (struct record_header_in){one.name, one.value, one.null_value};
+    while (n < r->header_count && record_header_next(r, &one))
+        headers[n++] = (struct record_header_in){one.name, one.value, one.null_value};
     batch_add(b, h->attributes & BATCH_APPEND_TIME ? h->max_timestamp : r->timestamp, r->key, r->value, headers, n);
     free(headers);
 }
@@ -118,8 +119,14 @@ static void gather_ends(struct salvage *v) {
 // It keeps everything: the records are as old as they are, and retention would begin with them.
 static int make_topic(struct salvage *v, const char *to, struct err *err) {
     static const struct topic_setting settings[] = {
-        {"cleanup.policy", "delete"}, {"retention.ms", "-1"}, {"retention.bytes", "-1"}, {"compression.type", "producer"}, {"max.message.bytes", "2147483647"},
-        {"message.timestamp.type", "CreateTime"}, {"message.timestamp.before.max.ms", "9223372036854775807"}, {"message.timestamp.after.max.ms", "9223372036854775807"},
+        {"cleanup.policy", "delete"},
+        {"retention.ms", "-1"},
+        {"retention.bytes", "-1"},
+        {"compression.type", "producer"},
+        {"max.message.bytes", "2147483647"},
+        {"message.timestamp.type", "CreateTime"},
+        {"message.timestamp.before.max.ms", "9223372036854775807"},
+        {"message.timestamp.after.max.ms", "9223372036854775807"},
     };
     if (store_topic_create(v->x.s, to, 1, settings, countof(settings), err)) return -1;
     v->topic = topic_get(v->x.s, to);

@@ -155,5 +155,6 @@ void segment_renew_index(struct store *s, const struct partition *p, const struc
     remove_index(s, p, g); // pages of a failed sync may count as clean
     int failed = make_index(s, p, g, &err);
     if (failed) remove_index(s, p, g);
-    store_event(s, STORE_EVENT_WARN, "index of %s: %s; it %s", stem, why->msg, failed ? "is gone, and reads there begin at its start" : "was made anew");
+    store_event(s, STORE_EVENT_WARN, "index of %s: %s; it %s", stem, why->msg,
+                failed ? "is gone, and reads there begin at its start" : "was made anew");
 }

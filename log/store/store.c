@@ -281,7 +281,8 @@ int store_open_txns(struct store *s, int (*each)(void *arg, const struct open_tx
 
 int store_checkpoint(struct store *s, struct err *err) { return checkpointer_run(s, err); }
 
-void store_on_lost(struct store *s, void (*lost)(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last, bool damaged), void *arg) {
+void store_on_lost(struct store *s,
+                   void (*lost)(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last, bool damaged), void *arg) {
     LOCK_SCOPE(&s->state);
     s->lost = (struct lost_fn){lost, arg};
 }

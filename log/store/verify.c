@@ -49,8 +49,8 @@ void partition_stop(struct store *s, struct partition *p, int64_t base, const ch
     bool first = !p->failed;
     partition_fail(p, why, base);
     if (!first) return;
-    store_event(s, STORE_EVENT_WARN, "%s-%" PRId32 " is stopped: %s; `connectd log-repair show %s-%" PRId32 "` says how to go on", p->topic->name, p->index,
-                why, p->topic->name, p->index);
+    store_event(s, STORE_EVENT_WARN, "%s-%" PRId32 " is stopped: %s; `connectd log-repair show %s-%" PRId32 "` says how to go on",
+                p->topic->name, p->index, why, p->topic->name, p->index);
     checkpointer_hurry(s); // the next checkpoint keeps the reason
     atomic_store(&s->partition_failed, true);
     flusher_wake(s); // who waits for records hears of it there

@@ -101,9 +101,11 @@ static void try_disk(struct recording *r, struct fs *disk, size_t upto, const ch
     world_start(&w);
     bool done = !partition_health(world_partition(&w), &err);
     if (!done && upto >= r->answered) fail_msg("cut before event %zu, %s: it was answered, and is stopped: %s", upto, kind, err.msg);
-    if (!done && strcmp(damage_of(&w), r->before) != 0) fail_msg("cut before event %zu, %s: other damage than before: %s", upto, kind, damage_of(&w));
+    if (!done && strcmp(damage_of(&w), r->before) != 0)
+        fail_msg("cut before event %zu, %s: other damage than before: %s", upto, kind, damage_of(&w));
     struct buf kept = quarantine_of(disk);
-    if (done && r->kept.n && (kept.n != r->kept.n || memcmp(kept.p, r->kept.p, kept.n) != 0)) fail_msg("cut before event %zu, %s: the damaged bytes were not kept", upto, kind);
+    if (done && r->kept.n && (kept.n != r->kept.n || memcmp(kept.p, r->kept.p, kept.n) != 0))
+        fail_msg("cut before event %zu, %s: the damaged bytes were not kept", upto, kind);
     buf_done(&kept);
     if (!done && world_accept(&w, &err)) fail_msg("cut before event %zu, %s: %s", upto, kind, err.msg);
     check_all(&w);
@@ -123,7 +125,8 @@ static void try_cut(struct recording *r, size_t upto, uint64_t *dice, unsigned l
     try_disk(r, fs_crash(r->w.fs, r->trace, upto, fs_keep_all, NULL), upto, "a kill");
     for (unsigned long i = 0; i < more; i++) {
         uint64_t seed = test_random(dice);
-        struct fs_journalled m = {.seed = seed, .ordered = seed & 1, .unit = seed & 2 ? 4096 : 512, .logged = synced + (seed >> 8) % (upto - synced + 1)};
+        struct fs_journalled m = {
+            .seed = seed, .ordered = seed & 1, .unit = seed & 2 ? 4096 : 512, .logged = synced + (seed >> 8) % (upto - synced + 1)};
         if (i % 2) try_disk(r, fs_crash(r->w.fs, r->trace, upto, fs_keep_random, &seed), upto, "any subset");
         else try_disk(r, fs_crash(r->w.fs, r->trace, upto, fs_keep_journalled, &m), upto, "as ext4 and XFS");
     }
@@ -152,25 +155,30 @@ static void fail_one(struct recording *r, const struct fs_fault_rule *rule) {
     int failed = world_accept(&w, &err);
     fs_fault_clear(w.fs);
     bool stopped = store_health(w.s, &ignored) != 0;
-    if (failed && !stopped && strcmp(damage_of(&w), r->before) != 0) fail_msg("operation %x, call %u: other damage than before: %s", rule->ops, rule->skip, damage_of(&w));
+    if (failed && !stopped && strcmp(damage_of(&w), r->before) != 0)
+        fail_msg("operation %x, call %u: other damage than before: %s", rule->ops, rule->skip, damage_of(&w));
     struct fs *disk = fs_mem_clone(inner);
-    if (failed && !stopped && world_accept(&w, &err)) fail_msg("operation %x, call %u: a second attempt: %s", rule->ops, rule->skip, err.msg);
+    if (failed && !stopped && world_accept(&w, &err))
+        fail_msg("operation %x, call %u: a second attempt: %s", rule->ops, rule->skip, err.msg);
     if (!stopped) check_all(&w);
     (void)!store_close(w.s, &ignored);
-    if (fs_fault_open_files(w.fs)) fail_msg("operation %x, call %u: %u files were left open", rule->ops, rule->skip, fs_fault_open_files(w.fs));
+    if (fs_fault_open_files(w.fs))
+        fail_msg("operation %x, call %u: %u files were left open", rule->ops, rule->skip, fs_fault_open_files(w.fs));
     fs_close(w.fs);
     try_disk(r, disk, failed ? 0 : r->answered, "after a failure");
 }
 
 TEST(an_acceptance_of_which_an_operation_fails_changes_nothing_or_is_found_out_by_the_next_start) {
-    static const unsigned ops[] = {FS_OP_OPEN, FS_OP_CLOSE, FS_OP_READ, FS_OP_WRITE, FS_OP_SYNC, FS_OP_STAT, FS_OP_MKDIR, FS_OP_RENAME, FS_OP_UNLINK, FS_OP_SYNC_DIR, FS_OP_LIST};
+    static const unsigned ops[] = {FS_OP_OPEN,  FS_OP_CLOSE,  FS_OP_READ,   FS_OP_WRITE,    FS_OP_SYNC, FS_OP_STAT,
+                                   FS_OP_MKDIR, FS_OP_RENAME, FS_OP_UNLINK, FS_OP_SYNC_DIR, FS_OP_LIST};
     struct recording r = record_acceptance(PRODUCERS);
     unsigned runs = 0;
     r.kept.n = 0; // names differ when it is tried again
     for (size_t op = 0; op < countof(ops); op++) {
         unsigned calls = fs_fault_count(r.fs, ops[op]);
         for (unsigned skip = 0; skip < calls; skip++, runs++) {
-            struct fs_fault_rule rule = {.ops = ops[op], .skip = skip, .sys = skip % 2 ? ENOSPC : EIO, .done = ops[op] == FS_OP_SYNC && skip % 3 == 0};
+            struct fs_fault_rule rule = {
+                .ops = ops[op], .skip = skip, .sys = skip % 2 ? ENOSPC : EIO, .done = ops[op] == FS_OP_SYNC && skip % 3 == 0};
             fail_one(&r, &rule);
         }
     }

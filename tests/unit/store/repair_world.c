@@ -21,7 +21,9 @@ static struct partition *partition_of(struct store *s) {
 
 struct partition *world_partition(struct world *w) { return partition_of(w->s); }
 
-void world_path(int64_t base, const char *suffix, char out[SEGMENT_PATH]) { snprintf(out, SEGMENT_PATH, "t-0/%020" PRId64 "%s", base, suffix); }
+void world_path(int64_t base, const char *suffix, char out[SEGMENT_PATH]) {
+    snprintf(out, SEGMENT_PATH, "t-0/%020" PRId64 "%s", base, suffix);
+}
 
 static void note_segment(struct world *w, const struct segment *g) {
     char path[SEGMENT_PATH];
@@ -89,7 +91,8 @@ void world_done(struct world *w) {
 
 // ── workloads ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-int world_send(struct store *s, int64_t id, int32_t sequence, bool txn, enum codec codec, int records, int number, struct append_result *ret, struct err *err) {
+int world_send(struct store *s, int64_t id, int32_t sequence, bool txn, enum codec codec, int records, int number,
+               struct append_result *ret, struct err *err) {
     struct batch_builder b;
     struct buf out = {0};
     struct record_header_in header = {STR("h"), STR("v"), false};
@@ -129,7 +132,8 @@ static void produce(struct store *s) {
 }
 
 struct world make_world(enum workload workload) {
-    struct topic_setting settings[] = {{"segment.bytes", "1500"}, {"cleanup.policy", "compact"}, {"min.cleanable.dirty.ratio", "0"}, {"index.interval.bytes", "300"}};
+    struct topic_setting settings[] = {
+        {"segment.bytes", "1500"}, {"cleanup.policy", "compact"}, {"min.cleanable.dirty.ratio", "0"}, {"index.interval.bytes", "300"}};
     struct world w = {.fs = fs_mem_new()};
     struct append_result r;
     struct err err;
@@ -141,7 +145,8 @@ struct world make_world(enum workload workload) {
         assert_ok(world_send(w.s, -1, 0, false, i % 4 ? CODEC_NONE : CODEC_LZ4, 1 + i % 3, i, &r, &err), err);
     assert_ok(store_checkpoint(w.s, &err), err);
     if (workload == COMPACTED) assert_ok(store_clean(w.s, &err), err);
-    for (int i = 0; i < 6 && workload == COMPACTED; i++) assert_ok(world_send(w.s, -1, 0, false, CODEC_NONE, 2, BATCHES + i, &r, &err), err);
+    for (int i = 0; i < 6 && workload == COMPACTED; i++)
+        assert_ok(world_send(w.s, -1, 0, false, CODEC_NONE, 2, BATCHES + i, &r, &err), err);
     assert_ok(store_checkpoint(w.s, &err), err);
     world_note(&w);
     return w;
@@ -173,7 +178,8 @@ static void cut(struct world *w, int64_t base, uint64_t size) {
 }
 
 static void lose_from(struct world *w, int64_t base, uint64_t position) {
-    for (size_t i = 0; i < w->n; i++) w->pieces[i].lost |= w->pieces[i].base == base && w->pieces[i].position + w->pieces[i].size > position;
+    for (size_t i = 0; i < w->n; i++)
+        w->pieces[i].lost |= w->pieces[i].base == base && w->pieces[i].position + w->pieces[i].size > position;
 }
 
 // Of the first batch of the segment on; `with`: another segment that gets this one's bytes.
@@ -190,7 +196,8 @@ static void swap_files(struct world *w, int64_t base, int64_t with) {
 }
 
 const char *kind_name(enum kind kind) {
-    static const char *const names[] = {"header", "length", "offset", "payload", "zeros", "cut in a batch", "cut before a batch", "missing", "swapped"};
+    static const char *const names[] = {"header",  "length", "offset", "payload", "zeros", "cut in a batch", "cut before a batch",
+                                        "missing", "swapped"};
     return names[kind];
 }
 
@@ -320,7 +327,8 @@ static void check_committed(struct world *w, size_t read_bytes) {
     for (size_t i = 0; i < w->record_n; i++) {
         if (is_lost(w, w->records[i].offset)) continue;
         if (at == n) fail_msg("committed record %" PRId64 " is missing", w->records[i].offset);
-        if (all[at].offset != w->records[i].offset) fail_msg("committed record %" PRId64 " where %" PRId64 " is next", all[at].offset, w->records[i].offset);
+        if (all[at].offset != w->records[i].offset)
+            fail_msg("committed record %" PRId64 " where %" PRId64 " is next", all[at].offset, w->records[i].offset);
         assert_string_equal(all[at].text, w->records[i].text);
         at++;
     }
@@ -339,7 +347,9 @@ static void check_files(struct world *w) {
         world_path(p->segs[i]->base, "", stem);
         world_path(p->segs[i]->base, ".log", path);
         assert_ok(w->fs->ops->open(w->fs, path, FS_READ, &f, &err), err);
-        assert_ok(index_verify(&(struct index_options){.fs = w->fs, .stem = stem, .base_offset = p->segs[i]->base}, f, p->segs[i]->size, &err), err);
+        assert_ok(
+            index_verify(&(struct index_options){.fs = w->fs, .stem = stem, .base_offset = p->segs[i]->base}, f, p->segs[i]->size, &err),
+            err);
         assert_ok(w->fs->ops->close(f, &err), err);
     }
 }

@@ -42,7 +42,8 @@ struct known *read_committed(struct partition *p, int64_t end, size_t read_bytes
 void known_free(struct known *all, size_t n);
 void world_path(int64_t base, const char *suffix, char out[SEGMENT_PATH]);
 // Appends one more batch; mark ends a producer's transaction.
-int world_send(struct store *s, int64_t id, int32_t sequence, bool txn, enum codec codec, int records, int number, struct append_result *ret, struct err *err);
+int world_send(struct store *s, int64_t id, int32_t sequence, bool txn, enum codec codec, int records, int number,
+               struct append_result *ret, struct err *err);
 void world_mark(struct store *s, int64_t id, bool commit_txn);
 void world_note(struct world *w); // looks at the files again: this is how it should be
 

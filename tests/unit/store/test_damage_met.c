@@ -65,8 +65,9 @@ TEST(a_batch_that_claims_to_be_longer_than_the_log_is_damage_and_not_the_end) {
 }
 
 TEST(a_read_that_fails_is_told_and_stops_nothing) {
-    static const struct fs_fault_rule rules[] = {
-        {.ops = FS_OP_READ, .path = ".log", .sys = EIO}, {.ops = FS_OP_READ, .path = ".log", .sys = EIO, .forever = true}, {.ops = FS_OP_OPEN, .path = ".log", .sys = EACCES}};
+    static const struct fs_fault_rule rules[] = {{.ops = FS_OP_READ, .path = ".log", .sys = EIO},
+                                                 {.ops = FS_OP_READ, .path = ".log", .sys = EIO, .forever = true},
+                                                 {.ops = FS_OP_OPEN, .path = ".log", .sys = EACCES}};
     for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
         struct fs *fs = fs_fault_new(fs_mem_new());
         struct world w = {.fs = fs};
@@ -216,8 +217,9 @@ TEST(the_event_of_a_stop_and_of_the_way_back_name_the_command_and_the_loss) {
     assert_has(buf_cstr(&events), "1 t-0 is stopped: t-0/0000");
     assert_has(buf_cstr(&events), "`connectd log-repair show t-0`");
     assert_ok(world_accept(&w, &err), err);
-    snprintf(want, sizeof(want), "1 t-0 serves again without offsets [%" PRId64 ", %" PRId64 "): %" PRId64 " offsets, %zu bytes, accepted as lost", x->first, x->last + 1,
-             x->last + 1 - x->first, x->size);
+    snprintf(want, sizeof(want),
+             "1 t-0 serves again without offsets [%" PRId64 ", %" PRId64 "): %" PRId64 " offsets, %zu bytes, accepted as lost", x->first,
+             x->last + 1, x->last + 1 - x->first, x->size);
     assert_has(buf_cstr(&events), want);
     buf_done(&events);
     world_done(&w);

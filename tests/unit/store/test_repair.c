@@ -264,7 +264,8 @@ struct told { char text[400]; int calls; };
 static void note_lost(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last, bool damaged) {
     struct told *t = arg;
     size_t n = strlen(t->text);
-    snprintf(t->text + n, sizeof(t->text) - n, "%s %s-%d [%" PRId64 ", %" PRId64 "] %d; ", holder, partition_topic(p), partition_index(p), first, last, damaged);
+    snprintf(t->text + n, sizeof(t->text) - n, "%s %s-%d [%" PRId64 ", %" PRId64 "] %d; ", holder, partition_topic(p), partition_index(p),
+             first, last, damaged);
     t->calls++;
 }
 
@@ -288,7 +289,9 @@ TEST(what_is_lost_is_counted_for_good_and_told_to_who_still_had_to_read_it) {
     assert_has(told.text, want);
     snprintf(want, sizeof(want), "within t-0 [%" PRId64 ", %" PRId64 "] 1; ", x->last, x->last);
     assert_has(told.text, want);
-    snprintf(want, sizeof(want), "\"accepted_losses\":[{\"topic\":\"t\",\"partition\":0,\"lost\":{\"gaps\":1,\"offsets\":%" PRId64 ",\"bytes\":%zu,", x->last - x->first + 1, x->size);
+    snprintf(want, sizeof(want),
+             "\"accepted_losses\":[{\"topic\":\"t\",\"partition\":0,\"lost\":{\"gaps\":1,\"offsets\":%" PRId64 ",\"bytes\":%zu,",
+             x->last - x->first + 1, x->size);
     for (int round = 0; round < 3; round++) {
         buf_clear(&status);
         struct json_writer json = json_to(&status);
@@ -376,7 +379,8 @@ static void *read_on_and_on(void *arg) {
             struct aborted_txn *all = NULL;
             size_t n;
             buf_clear(&out);
-            failed = partition_read(world_partition(b->w), &q, &out, &r, &err) || partition_aborted(world_partition(b->w), q.from, r.next, &all, &n, &err);
+            failed = partition_read(world_partition(b->w), &q, &out, &r, &err) ||
+                     partition_aborted(world_partition(b->w), q.from, r.next, &all, &n, &err);
             if (failed) b->wrong += err.code != ERR_CORRUPT;
             else free(all);
         }

@@ -119,11 +119,15 @@ TEST(the_answer_says_which_offsets_became_which) {
     damage(&w, ZEROS, x);
     find_damage(&w);
     assert_ok(salvage(&w, "copy", &err), err);
-    snprintf(want, sizeof(want), "\"records\":%" PRId64 ",\"batches\":%zu,\"aborted\":0,\"open\":0,\"undecodable\":0,\"lost\":{\"areas\":1,\"offsets\":%" PRId64 ",\"bytes\":%zu}",
+    snprintf(want, sizeof(want),
+             "\"records\":%" PRId64 ",\"batches\":%zu,\"aborted\":0,\"open\":0,\"undecodable\":0,\"lost\":{\"areas\":1,\"offsets\":%" PRId64
+             ",\"bytes\":%zu}",
              w.end - (x->last + 1 - x->first), w.n - 1, x->last + 1 - x->first, x->size);
     assert_has(buf_cstr(&answer), want);
-    snprintf(want, sizeof(want), "\"map\":[{\"first\":0,\"end\":%" PRId64 ",\"to\":0},{\"first\":%" PRId64 ",\"end\":%" PRId64 ",\"to\":%" PRId64 "}],\"more\":0}", x->first,
-             x->last + 1, w.end, x->first);
+    snprintf(want, sizeof(want),
+             "\"map\":[{\"first\":0,\"end\":%" PRId64 ",\"to\":0},{\"first\":%" PRId64 ",\"end\":%" PRId64 ",\"to\":%" PRId64
+             "}],\"more\":0}",
+             x->first, x->last + 1, w.end, x->first);
     assert_has(buf_cstr(&answer), want);
     world_done(&w);
 }
