@@ -28,9 +28,27 @@ static void crc_table_fill(void) {
             crc_table[k][i] = (crc_table[k - 1][i] >> 8) ^ crc_table[0][crc_table[k - 1][i] & 0xff];
 }
 
-uint32_t crc32c_portable(uint32_t crc, const void *p, size_t n) {
+static void crc_table_need(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, crc_table_fill);
+}
+
+// A difference of states is changed by every byte in the same way, whatever the byte is; so it can be followed back to where it began.
+size_t crc32c_one_byte(uint32_t difference, uint64_t n, struct crc_byte *ret, size_t max) {
+    uint8_t index_of[256]; // by the highest byte of the table's entry
+    size_t found = 0;
+    crc_table_need();
+    for (int i = 0; i < 256; i++) index_of[crc_table[0][i] >> 24] = (uint8_t)i;
+    for (uint64_t at = n; at-- > 0 && difference && found < max;) {
+        uint8_t i = index_of[difference >> 24];
+        difference = (difference ^ crc_table[0][i]) << 8 | i;
+        if (difference <= 0xff) ret[found++] = (struct crc_byte){at, (uint8_t)difference};
+    }
+    return found;
+}
+
+uint32_t crc32c_portable(uint32_t crc, const void *p, size_t n) {
+    crc_table_need();
     const uint8_t *b = p;
     uint32_t c = ~crc;
     for (; n >= 8; n -= 8, b += 8) {

@@ -132,8 +132,8 @@ struct backend_ops {
 
     // The record at one offset, to each() once; ERR_NOT_FOUND when it is not there (any more).
     int (*fetch)(struct backend *b, const char *topic, int32_t partition, int64_t offset, void (*each)(void *arg, const struct consumed *r), void *arg, struct err *err);
-    // What retention had to delete before `group` had read it (promise 5). One listener, set before consumers open; NULL for none.
-    void (*on_lost)(struct backend *b, void (*lost)(void *arg, const char *group, const char *topic, int32_t partition, int64_t first, int64_t last), void *arg);
+    // What retention had to delete before `group` had read it, or somebody accepted as damaged (promise 5). One listener, set before consumers open; NULL for none.
+    void (*on_lost)(struct backend *b, void (*lost)(void *arg, const char *group, const char *topic, int32_t partition, int64_t first, int64_t last, bool damaged), void *arg);
 
     // ── maps over compacted topics (core/state): small durable state by key. ERR_CORRUPT: the topic is damaged ──
     int (*map_load)(struct backend *b, const char *topic, int (*each)(void *arg, struct str key, struct str value), void *arg, struct err *err);

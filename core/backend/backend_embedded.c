@@ -203,12 +203,12 @@ void embedded_hold(struct embedded *e, const char *group, const char *topic, int
     topic_unref(t);
 }
 
-static void on_lost(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last) {
+static void on_lost(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last, bool damaged) {
     struct embedded *e = arg;
-    if (e->lost) e->lost(e->lost_arg, holder, partition_topic(p), partition_index(p), first, last);
+    if (e->lost) e->lost(e->lost_arg, holder, partition_topic(p), partition_index(p), first, last, damaged);
 }
 
-static void listen_lost(struct backend *b, void (*lost)(void *, const char *, const char *, int32_t, int64_t, int64_t), void *arg) {
+static void listen_lost(struct backend *b, void (*lost)(void *, const char *, const char *, int32_t, int64_t, int64_t, bool), void *arg) {
     struct embedded *e = embedded_of(b);
     e->lost_arg = arg;
     e->lost = lost;

@@ -529,7 +529,7 @@ static int mem_positions_set(struct backend *b, const char *connector, const str
 
 // ── what retention takes ──
 
-static void mem_on_lost(struct backend *b, void (*lost)(void *, const char *, const char *, int32_t, int64_t, int64_t), void *arg) {
+static void mem_on_lost(struct backend *b, void (*lost)(void *, const char *, const char *, int32_t, int64_t, int64_t, bool), void *arg) {
     mem_of(b)->lost = lost;
     mem_of(b)->lost_arg = arg;
 }
@@ -672,7 +672,7 @@ void backend_mem_expire(struct backend *b, const char *topic, int32_t partition,
     for (size_t i = 0; i < n; i++) {
         const struct mem_offset *o = map_get(groups[i]->value, str_of(key));
         int64_t first = o && o->offset > start ? o->offset : start;
-        if (o && first < before && m->lost) m->lost(m->lost_arg, groups[i]->key.p, topic, partition, first, before - 1);
+        if (o && first < before && m->lost) m->lost(m->lost_arg, groups[i]->key.p, topic, partition, first, before - 1, false);
     }
     free(groups);
 }

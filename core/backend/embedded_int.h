@@ -29,7 +29,7 @@ struct embedded {
     struct map maps;              // topic → struct state_map
     struct embedded_consumer *consumers;
     _Atomic uint64_t generation;  // of the topics, as far as this backend changed them
-    void (*lost)(void *arg, const char *group, const char *topic, int32_t partition, int64_t first, int64_t last);
+    void (*lost)(void *arg, const char *group, const char *topic, int32_t partition, int64_t first, int64_t last, bool damaged);
     void *lost_arg;
 };
 

@@ -44,7 +44,7 @@ struct mem {
     const char *damaged;             // the topic that can be neither read nor written
     size_t commits;
     uint64_t epochs, topic_ids;
-    void (*lost)(void *, const char *, const char *, int32_t, int64_t, int64_t);
+    void (*lost)(void *, const char *, const char *, int32_t, int64_t, int64_t, bool);
     void *lost_arg;
 };
 

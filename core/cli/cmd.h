@@ -28,6 +28,9 @@ int command_offsets_get(const struct args *a);
 int command_offsets_set(const struct args *a);
 int command_offsets_reset(const struct args *a);
 int command_log_dump(const struct args *a);
+int command_repair_show(const struct args *a);
+int command_repair_salvage(const struct args *a);
+int command_repair_accept(const struct args *a);
 int command_version(const struct args *a);
 int command_help(const struct args *a);
 

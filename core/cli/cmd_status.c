@@ -158,6 +158,16 @@ static void show_losses(const struct doc_node *losses) {
     }
 }
 
+// What somebody accepted as lost, so that nobody forgets that it is.
+static void show_accepted(const struct doc_node *log) {
+    DOC_EACH(p, doc_get(log, "accepted_losses")) {
+        const struct doc_node *lost = doc_get(p, "lost");
+        printf("\n%saccepted%s %s-%s is without %s offsets in %s bytes that were damaged\n", term_colour(stdout, YELLOW),
+               term_colour(stdout, PLAIN), doc_text(p, "topic", "?"), doc_text(p, "partition", "?"), doc_text(lost, "offsets", "?"),
+               doc_text(lost, "bytes", "?"));
+    }
+}
+
 static void show_metric(const struct doc_node *m) {
     printf("  %-40s", m->key.p);
     if (m->text.p) printf(" %s", m->text.p);
@@ -250,6 +260,7 @@ static void show_status(const struct args *a, const struct doc_node *s) {
     show_orphaned(doc_get(s, "orphaned"));
     show_damage(doc_get(s, "backend"));
     show_losses(doc_get(doc_get(doc_get(s, "backend"), "log"), "about_to_lose"));
+    show_accepted(log);
     if (!arg_flag(a, "verbose")) return;
     show_metrics(connectors);
     if (!log) return;

@@ -105,6 +105,14 @@ static const struct cli_option log_dump_options[] = {
     {"max", 'n', "N", "end after so many batches", CLI_NUMBER},
     {"verify", 0, NULL, "hold the entries of indexes against the segments beside them", 0},
 };
+#define DATA_DIR {"data-dir", 0, "DIR", "without a daemon, on this data folder", CLI_DIR}
+static const struct cli_option repair_show_options[] = {DATA_DIR};
+static const struct cli_option repair_salvage_options[] = {{"to", 0, "NEW_TOPIC", "the topic to make", 0}, DATA_DIR};
+static const struct cli_option repair_accept_options[] = {
+    {"yes", 0, NULL, "accept without asking", 0},
+    {"unreadable", 0, NULL, "also what the disk does not give now, and may give another time", 0},
+    DATA_DIR,
+};
 static const struct cli_option help_options[] = {
     {"man", 0, NULL, "the manual page, for man -l", 0},
     {"completion", 0, "SHELL", "the completion script of bash, zsh or fish", 0},
@@ -174,6 +182,20 @@ const struct command commands[] = {
      "Segments, indexes, producer snapshots and epochs, each alone or all of a partition's or a log's folder, as Kafka's\n"
      "kafka-dump-log.sh prints them. Reads the files alone; no daemon is needed, and one may run.",
      ROWS(log_dump_options), "1 a file can not be read; 65 something is damaged", "connectd log-dump --records orders-0", "file", command_log_dump},
+    {"log-repair show", "[TOPIC-PARTITION]", 0, 1, "what is damaged in a partition, what is whole, and how to go on",
+     "A partition whose bytes are damaged is stopped, and the others go on. Without a name all stopped ones are shown. Reads their files\n"
+     "from the first to the last byte and changes nothing of them. --data-dir opens the folder as a start of the daemon would.",
+     ROWS(repair_show_options), "1 failed; 3 no daemon; 65 something is damaged or stopped", "connectd log-repair show orders-0", NULL, command_repair_show},
+    {"log-repair salvage", "TOPIC-PARTITION", 1, 1, "copy every record outside of the damage into a new topic",
+     "Key, value, headers, timestamp and order stay; offsets count from 0, and it is said which became which. Records of aborted and of\n"
+     "open transactions are left out. The new topic has one partition and keeps everything. The damaged partition is not changed.",
+     ROWS(repair_salvage_options), "1 failed, and there is no new topic; 3 no daemon", "connectd log-repair salvage orders-0 --to orders.salvaged", NULL,
+     command_repair_salvage},
+    {"log-repair accept", "TOPIC-PARTITION", 1, 1, "give up what is damaged, so that a stopped partition serves again",
+     "The damaged bytes are kept in quarantine/ of the data folder until somebody removes them. All other records are served at their\n"
+     "offsets, and the next offset stays what it was. What is lost is said, counted (status --json: accepted_losses), and written to the\n"
+     "dead-letter topics of sinks that had not read it. Where a file was put back from a copy, nothing is lost.",
+     ROWS(repair_accept_options), "1 failed, and nothing was changed; 3 no daemon", "connectd log-repair accept orders-0", NULL, command_repair_accept},
     {"version", "", 0, 0, "print the version", NULL, NO_ROWS, NULL, NULL, NULL, command_version},
     {"help", "[COMMAND]", 0, 2, "this, the manual page, or a shell's completions", NULL, ROWS(help_options), NULL, NULL, NULL, command_help},
 };

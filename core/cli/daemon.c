@@ -355,6 +355,7 @@ static void link_socket(struct daemon *d) {
 static int open_control(struct daemon *d, struct err *err) {
     d->served = (struct served){
         .backend = d->backend,
+        .store = d->store,
         .plugins = d->plugins,
         .sockets = d->sockets,
         .worker = d->worker,

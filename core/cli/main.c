@@ -16,7 +16,7 @@
 //
 //   core/cli/             this folder: main.c ─► command table (commands.c, args.c, help.c) ─► cmd_*.c
 //                           run:    daemon.c opens the parts above in order; control.c serves the socket; serve*.c answer
-//                           others: client.c asks the running daemon; check, plugins and log-dump need none
+//                           others: client.c asks the running daemon; check, plugins, log-dump and log-repair --data-dir need none
 //
 //   tests/ mirrors the tree; docs/ architecture, decisions, manuals; packaging/ unit file, deb; scripts/ demo, test, lint.
 #include <stdio.h>

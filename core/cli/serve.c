@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "base/clock.h"
 #include "base/say.h"
+#include "cli/repair.h"
 #include "core.h"
 #include "plugin/crash.h"
 #include "plugin/plugins.h"
@@ -200,11 +201,14 @@ static const struct row {
     {"consume", serve_consume, false},
     {"tap", serve_tap, false},
     {"produce", serve_produce, false},
+    {"log-show", serve_log_show, false},
+    {"log-salvage", serve_log_salvage, true},
+    {"log-accept", serve_log_accept, true},
 };
 
 static void note(const struct control_call *call) {
     const struct doc_node *r = call_request(call);
-    const char *what = doc_text(r, "connector", doc_text(r, "topic", doc_text(r, "plugin", "")));
+    const char *what = doc_text(r, "connector", doc_text(r, "topic", doc_text(r, "plugin", doc_text(r, "partition", ""))));
     say(SAY_INFO, "%s%s%s, asked for by uid %u (pid %d)", call_command(call), *what ? " " : "", what, (unsigned)call_uid(call), (int)call_pid(call));
 }
 

@@ -10,6 +10,7 @@
 #include "cli/control.h"
 
 struct backend;
+struct store;
 struct plugins;
 struct sockets;
 struct worker;
@@ -18,6 +19,7 @@ struct worker_report;
 // The parts of a daemon that requests need; set before the socket opens and constant from then on.
 struct served {
     struct backend *backend;
+    struct store *store;
     struct plugins *plugins;
     struct sockets *sockets;
     struct worker *worker;

@@ -12,6 +12,7 @@ struct gap {
     char *group, *topic;
     int32_t partition;
     int64_t first, last;
+    bool damaged;
 };
 struct gaps {
     struct backend *backend;
@@ -23,10 +24,11 @@ struct gaps {
     struct err err;
 };
 
-static void note(void *arg, const char *group, const char *topic, int32_t partition, int64_t first, int64_t last) {
+static void note(void *arg, const char *group, const char *topic, int32_t partition, int64_t first, int64_t last, bool damaged) {
     struct gaps *g = arg;
     struct gap *x = xcalloc(1, sizeof(*x));
-    *x = (struct gap){.group = xstrdup(group), .topic = xstrdup(topic), .partition = partition, .first = first, .last = last};
+    *x = (struct gap){
+        .group = xstrdup(group), .topic = xstrdup(topic), .partition = partition, .first = first, .last = last, .damaged = damaged};
     LOCK_SCOPE(&g->lock);
     *g->tail = x;
     g->tail = &x->next;
@@ -87,8 +89,9 @@ static int commit(struct gaps *g, struct producer *p, struct err *err) {
 static int write_gap(struct gaps *g, struct producer *p, const struct gap *x, const char *dead_letters, struct err *err) {
     struct buf value = {0};
     struct json_writer w = json_to(&value);
-    _cleanup_free_ char *text = xasprintf("records %s-%d@%lld to %lld were deleted by retention before %s had read them", x->topic, x->partition, (long long)x->first,
-                                          (long long)x->last, x->group);
+    _cleanup_free_ char *text =
+        xasprintf("records %s-%d@%lld to %lld were %s before %s had read them", x->topic, x->partition, (long long)x->first,
+                  (long long)x->last, x->damaged ? "damaged on disk and accepted as lost" : "deleted by retention", x->group);
     json_object(&w);
     json_key(&w, STR("gap"));
     json_object(&w);
@@ -100,8 +103,15 @@ static int write_gap(struct gaps *g, struct producer *p, const struct gap *x, co
     json_object_end(&w);
     json_object_end(&w);
     const struct backend_record r = {.topic = str_of(x->topic), .partition = x->partition, .timestamp = clock_wall_ms(&clock_real), .value = buf_str(&value)};
-    const struct dead_letter d = {.record = &r, .offset = x->first, .connector = x->group + strlen("connect-"), .stage = STAGE_KAFKA_CONSUME, .component = "retention",
-                                  .fail_class = "gap", .text = text, .hint = "raise retention.bytes of the topic, or the log's total"};
+    const struct dead_letter d = {.record = &r,
+                                  .offset = x->first,
+                                  .connector = x->group + strlen("connect-"),
+                                  .stage = STAGE_KAFKA_CONSUME,
+                                  .component = x->damaged ? "log-repair" : "retention",
+                                  .fail_class = "gap",
+                                  .text = text,
+                                  .hint = x->damaged ? "the bytes are kept in quarantine/ of the data folder"
+                                                     : "raise retention.bytes of the topic, or the log's total"};
     int rc = dead_letter_topic_ensure(g->backend, dead_letters, err);
     if (rc == 0) rc = dead_letter_add(g->backend, p, dead_letters, true, &d, err);
     if (rc == 0) rc = commit(g, p, err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What retention had to delete before a sink had read it: counted, and left as a gap record among the sink's dead letters.
+// What retention had to delete before a sink had read it, or somebody accepted as damaged: counted, and left as a gap record among the sink's dead letters.
 //
 // The backend's cleaner only notes it here; the worker's keeper writes it. Thread-safe.
 #ifndef RUNTIME_GAPS_H

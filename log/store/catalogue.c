@@ -41,15 +41,27 @@ static void put_producers(struct buf *out, const struct partition *p) {
     buf_done(&snapshot);
 }
 
-static void put_partition(struct buf *out, const struct partition *p) {
+static void put_losses(struct buf *out, const struct partition *p) {
+    const struct losses *l = p->losses;
+    if (!l) return;
+    edit_put(out, &(struct edit){.kind = EDIT_LOSSES, .partition = p->id, .count = l->gaps, .first = l->offsets, .size = l->bytes,
+                                 .time = l->at_ms});
+}
+
+static void put_partition(struct buf *out, struct partition *p) {
+    pthread_mutex_lock(&p->lock);
+    const char *failed = p->failed; // only this thread frees it
+    int64_t damaged = failed ? p->damaged : -1;
+    pthread_mutex_unlock(&p->lock);
     edit_put(out, &(struct edit){.kind = EDIT_PARTITION, .topic = p->topic->id, .index = (uint32_t)p->index, .partition = p->id,
-                                 .first = p->log_start, .end = p->hw, .epoch = p->epoch, .text = str_of(p->failed && p->damaged < 0 ? p->failed : "")});
+                                 .first = p->log_start, .end = p->hw, .epoch = p->epoch, .text = str_of(failed && damaged < 0 ? failed : "")});
     for (uint32_t i = 0; i < p->epoch_count; i++)
         edit_put(out, &(struct edit){.kind = EDIT_EPOCH, .partition = p->id, .epoch = p->epochs[i].epoch, .first = p->epochs[i].first});
     for (size_t i = 0; i < p->seg_count; i++) put_segment(out, p, p->segs[i]);
     if (p->seg_count && partition_active(p)->aborts)
         edit_put(out, &(struct edit){.kind = EDIT_ABORTS, .partition = p->id, .count = partition_active(p)->aborts});
-    if (p->damaged >= 0) edit_put(out, &(struct edit){.kind = EDIT_DAMAGED, .partition = p->id, .base = p->damaged, .text = str_of(p->failed)});
+    if (damaged >= 0) edit_put(out, &(struct edit){.kind = EDIT_DAMAGED, .partition = p->id, .base = damaged, .text = str_of(failed)});
+    put_losses(out, p);
     if (p->compacted || p->next_horizon >= 0)
         edit_put(out, &(struct edit){.kind = EDIT_COMPACTED, .partition = p->id, .first = p->compacted, .time = p->next_horizon});
     put_producers(out, p);
@@ -192,6 +204,11 @@ void catalogue_log_start(struct partition *p, int64_t first) {
     LOCK_SCOPE(&p->lock);
     if (p->log_start < first) p->log_start = first;
     if (p->lso < p->log_start) p->lso = p->log_start;
+}
+
+void catalogue_accept(struct partition *p, const struct edit *e) {
+    partition_serve_again(p);
+    partition_add_losses(p, &(struct losses){.gaps = e->count, .offsets = e->first, .bytes = e->size, .at_ms = e->time});
 }
 
 void catalogue_swap(struct store *s, struct partition *p, const struct edit *e, struct segment *next) {

@@ -29,6 +29,8 @@ void catalogue_drop(struct store *s, struct partition *p, int64_t base);
 void catalogue_log_start(struct partition *p, int64_t first);
 // The segments e names make way for `next` (NULL: for nothing).
 void catalogue_swap(struct store *s, struct partition *p, const struct edit *e, struct segment *next);
+// The partition serves again, and its losses count.
+void catalogue_accept(struct partition *p, const struct edit *e);
 
 // Loading.
 struct loader {

@@ -113,8 +113,9 @@ static int sync_aborted(struct store *s, struct partition *p, struct segment *se
     return txnindex_sync(s->fs, stem, err) || s->fs->ops->sync_dir(s->fs, folder, err) ? failed_sync(err) : 0;
 }
 
-// Indexes are caches: a full disk may keep them behind. That of a segment which takes no more batches is not needed in memory.
-static int sync_index(const struct dirty *d, struct err *err) {
+// Indexes are caches: a full disk may keep them behind, and one that could not be synced, which nobody tries again, is made anew. That of a
+// segment which takes no more batches is not needed in memory.
+static int sync_index(struct store *s, const struct dirty *d, struct err *err) {
     struct err why = {0};
     struct index *x = segment_index(d->p, d->seg);
     if (!x) return 0;
@@ -122,8 +123,10 @@ static int sync_index(const struct dirty *d, struct err *err) {
     index_free(x);
     if (!failed && d->sealed) segment_forget_index(d->p, d->seg);
     if (!failed || why.code == ERR_NOSPACE) return 0;
-    *err = why;
-    return -1;
+    if (!d->sealed) return *err = why, -1;
+    segment_renew_index(s, d->p, d->seg, &why);
+    segment_forget_index(d->p, d->seg);
+    return 0;
 }
 
 static int sync_folder(struct store *s, const struct partition *p, struct err *err) {
@@ -138,7 +141,7 @@ static int sync_segment(struct store *s, const struct dirty *d, struct err *err)
     if (!MUTANT("checkpoint-without-segment-sync") && s->fs->ops->fdatasync(d->file->f, err)) return failed_sync(err);
     TEST_POINT("checkpoint-segment-synced");
     if (!partition_enter(d->p)) return 0;
-    int failed = (d->txn && sync_aborted(s, d->p, d->seg, err)) || (d->folder && sync_folder(s, d->p, err)) || sync_index(d, err);
+    int failed = (d->txn && sync_aborted(s, d->p, d->seg, err)) || (d->folder && sync_folder(s, d->p, err)) || sync_index(s, d, err);
     partition_leave(d->p);
     return failed ? -1 : 0;
 }

@@ -8,7 +8,7 @@
 #include "settle.h"
 #include "verify.h"
 
-enum { ROUND_MS = 15000, SETTLE_AFTER_MS = 1000, TOLD_AGAIN_MS = 3600 * 1000 };
+enum { ROUND_MS = 15000, LOOK_AFTER_MS = 1000, TOLD_AGAIN_MS = 3600 * 1000 };
 
 void cleaner_init(struct cleaner *c) {
     pthread_mutex_init(&c->lock, NULL);
@@ -77,6 +77,7 @@ static int clean_topic(void *arg, struct topic *t) {
         if (cleaner_is_over(r->s) || atomic_load(&r->s->is_stopped)) return 1;
         look_for_rest(r, p);
         if (atomic_load(&p->unsettled) || partition_health(p, NULL) || (!retain_partition(r->s, p, &err) && !compact_partition(r->s, p, &err))) continue;
+        if (err.code == ERR_CORRUPT || err.code == ERR_NOT_FOUND) verify_partition(r->s, p); // it stops, and is left alone
         if (!r->failed) *r->err = err;
         r->failed = -1;
     }
@@ -106,23 +107,36 @@ static void tell_failure(struct store *s, const struct err *err) {
     store_event(s, STORE_EVENT_WARN, "cleaning failed: %s%s%s", err->msg, err->hint[0] ? "; " : "", err->hint);
 }
 
-// What the start left for later, when it has had its first second.
-static void settle_first(struct store *s) {
+static int look_topic(void *arg, struct topic *t) {
+    struct store *s = arg;
+    for (int32_t i = 0; i < topic_partitions(t) && !cleaner_is_over(s); i++) verify_present(s, topic_partition(t, i));
+    return cleaner_is_over(s);
+}
+
+static void look_for_files(struct store *s) {
+    if (s->report.was_clean) store_topics(s, look_topic, s);
+}
+
+// What the start left for later, when it has had its first second: after a kill, partitions that no frame named; after a clean stop, whether
+// every file is there, for which a start does not look into thousands of folders. Whoever comes to one before finds out himself.
+static void look_first(struct store *s) {
     struct cleaner *c = &s->cleaner;
     struct err err;
     pthread_mutex_lock(&c->lock);
-    if (settle_left(s) && !c->closing && !c->hurry) cond_wait_ms(&c->wake, &c->lock, SETTLE_AFTER_MS);
+    if ((settle_left(s) || s->report.was_clean) && !c->closing && !c->hurry) cond_wait_ms(&c->wake, &c->lock, LOOK_AFTER_MS);
     bool closing = c->closing;
     pthread_mutex_unlock(&c->lock);
+    if (closing) return;
     LOCK_SCOPE(&c->round);
-    if (!closing && settle_all(s, &err)) store_event(s, STORE_EVENT_WARN, "looking through the partitions failed: %s", err.msg);
+    if (settle_all(s, &err)) store_event(s, STORE_EVENT_WARN, "looking through the partitions failed: %s", err.msg);
+    look_for_files(s);
 }
 
 static void *run(void *arg) {
     struct store *s = arg;
     struct cleaner *c = &s->cleaner;
     int64_t last = clock_mono_ms(s->clock);
-    settle_first(s);
+    look_first(s);
     pthread_mutex_lock(&c->lock);
     while (!c->closing) {
         if (!c->hurry) cond_wait_ms(&c->wake, &c->lock, ROUND_MS);
@@ -147,7 +161,7 @@ void cleaner_hurry(struct store *s) {
 }
 
 int cleaner_start(struct store *s, struct err *err) {
-    if (s->o.cleaner_off) return 0;
+    if (s->o.cleaner_off) return look_for_files(s), 0;
     if (thread_start(&s->cleaner.thread, "cleaner", run, s, err)) return -1;
     s->cleaner.running = true;
     return 0;

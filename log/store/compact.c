@@ -169,7 +169,8 @@ static int frame_swap(struct store *s, void *arg, struct err *err) {
     struct swap *w = arg;
     struct partition *p = w->p;
     char folder[SEGMENT_PATH];
-    if (p->gone || !still_there(p, &w->edit)) return err_set(err, ERR_AGAIN, "%s-%" PRId32 " changed meanwhile", p->topic->name, p->index);
+    if (p->gone || p->failed || !still_there(p, &w->edit))
+        return err_set(err, ERR_AGAIN, "%s-%" PRId32 " changed meanwhile", p->topic->name, p->index);
     if (MUTANT("generation-not-raised")) w->edit.generation--;
     if (flusher_frame(s, p, &w->edit, 1, err)) return -1;
     TEST_POINT("swap-framed");
@@ -259,8 +260,7 @@ static void note_horizon(struct compaction *x, int64_t horizon) {
     if (horizon >= 0 && (x->next_horizon < 0 || horizon < x->next_horizon)) x->next_horizon = horizon;
 }
 
-// An empty one replaces an old one that names transactions which are gone.
-static int make_txnindex(struct store *s, const char *stem, struct err *err) {
+int segment_cleaned_txnindex(struct store *s, const char *stem, struct err *err) {
     char path[SEGMENT_PATH + 16];
     struct fs_file *f;
     snprintf(path, sizeof(path), "%s.txnindex", stem);
@@ -289,7 +289,7 @@ static int write_one(struct compaction *x, size_t from, size_t n, struct err *er
     note_horizon(x, r.next_horizon);
     if (!r.changed && n == 1) return rewrite_unlink(x->s->fs, stem, err);
     TEST_POINT("swap-written");
-    if (make_txnindex(x->s, stem, err)) return -1;
+    if (segment_cleaned_txnindex(x->s, stem, err)) return -1;
     if (!MUTANT("swap-without-dir-sync") && x->s->fs->ops->sync_dir(x->s->fs, folder, err)) return store_stop(x->s, err), -1; // final
     TEST_POINT("swap-synced");
     return swap_in(x, from, n, stem, &r, err);

@@ -35,6 +35,7 @@ static const struct edit_row {
     ROW(EDIT_ABORTS, "aborts", F32(partition), F32(count)),
     ROW(EDIT_DAMAGED, "damaged", F32(partition), F64(base), FTEXT(text)),
     ROW(EDIT_COMPACTED, "compacted", F32(partition), F64(first), F64(time)),
+    ROW(EDIT_LOSSES, "losses", F32(partition), F32(count), F64(first), F64(size), F64(time)),
     ROW(EDIT_CREATE, "create", F32(topic), FUUID(id), FTEXT(name), FTEXT(text), F32(count), F32(partition)),
     ROW(EDIT_DELETE, "delete", F32(topic)),
     ROW(EDIT_GROW, "grow", F32(topic), F32(index), F32(count), F32(partition)),
@@ -45,6 +46,7 @@ static const struct edit_row {
     ROW(EDIT_DROP, "drop", F32(partition), F64(base)),
     ROW(EDIT_SWAP, "swap", F32(partition), F64(base), F32(count), F64(end), F32(generation), F64(size), F32(crc), F64(max_ts)),
     ROW(EDIT_PRODUCER_IDS, "producer-ids", F64(first)),
+    ROW(EDIT_ACCEPT, "accept", F32(partition), F32(count), F64(first), F64(size), F64(time)),
 #undef ROW
 };
 

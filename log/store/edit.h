@@ -21,8 +21,9 @@ enum edit_kind {
     EDIT_PRODUCERS,     // partition, text: a producer snapshot
     EDIT_GRAVE,         // topic, id, name, count: deleted, but its folders are not all gone yet
     EDIT_ABORTS,        // partition, count: entries of the active segment's transaction index. Left out when there are none
-    EDIT_DAMAGED,       // partition, base: of a closed segment, text: what is wrong with it; the partition is stopped. Left out when there is none
+    EDIT_DAMAGED,       // partition, base: of a segment, text: what is wrong with it; the partition is stopped. Left out when there is none
     EDIT_COMPACTED,     // partition, first: below it compaction left no key twice, time: when the next tombstone may go, -1 none. Left out at first
+    EDIT_LOSSES,        // partition, count: gaps, first: offsets, size: bytes, time: what was accepted as lost, in all. Left out when nothing was
     // Of frames.
     EDIT_CREATE = 32,   // topic, id, name, text, count: partitions, partition: id of the first
     EDIT_DELETE,        // topic
@@ -35,6 +36,7 @@ enum edit_kind {
     EDIT_SWAP,          // partition, base: of the first segment replaced, count, then the one that takes their place: end: its base
                         // (-1: none does), generation, size, crc, max_ts
     EDIT_PRODUCER_IDS,  // first: the next producer id
+    EDIT_ACCEPT,        // partition, count, first, size, time: losses; it is not stopped any more
 };
 
 // EDIT_RANGE: [position, position + size) of segment (base, generation) holds the batches of offsets [first, end). crc_before and crc

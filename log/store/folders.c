@@ -39,12 +39,14 @@ int folder_write_epochs(struct store *s, const struct partition *p, struct err *
     return failed;
 }
 
-int folder_create(struct store *s, struct partition *p, struct err *err) {
+int folder_make(struct store *s, const struct partition *p, struct err *err) {
     char folder[SEGMENT_PATH];
     partition_folder(p, folder);
-    if (s->fs->ops->mkdir(s->fs, folder, err)) return -1;
-    if (segment_create_files(s, p, partition_active(p), err)) return -1;
-    return write_metadata(s, p, err) || folder_write_epochs(s, p, err) ? -1 : 0;
+    return s->fs->ops->mkdir(s->fs, folder, err) || write_metadata(s, p, err) || folder_write_epochs(s, p, err) ? -1 : 0;
+}
+
+int folder_create(struct store *s, struct partition *p, struct err *err) {
+    return folder_make(s, p, err) || segment_create_files(s, p, partition_active(p), err) ? -1 : 0;
 }
 
 // ── burying ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,7 @@
 #include "checkpointer.h"
 #include "cleaner.h"
 #include "settle.h"
+#include "verify.h"
 
 enum {
     RESERVE_STEP_MIN = 16 * 1024,        // bytes of a segment's tail reserved at once
@@ -193,6 +194,7 @@ static int take_all_room(struct group *g, const struct commit *c, struct err *er
     for (size_t i = 0; i < c->n; i++) c->appends[i].p->tail.commit_bytes += c->appends[i].bytes.n;
     for (size_t i = 0; i < c->n; i++) {
         if (!take_room(g, c, c->appends[i].p, err)) continue;
+        if (verify_met(g->s, c->appends[i].p, partition_active(c->appends[i].p), false, err)) return -1;
         group_retriable(err);
         return err_wrap(err, "topic %s", c->appends[i].p->topic->name);
     }

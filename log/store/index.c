@@ -194,12 +194,19 @@ void index_framed(struct index *x) {
 
 // ── flushing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+// A sync that fails is not to be tried again, for want of room either: that is ERR_IO.
+static int sync_entries(struct fs *fs, struct fs_file *f, struct err *err) {
+    if (!fs->ops->fdatasync(f, err)) return 0;
+    if (err && err->code == ERR_NOSPACE) err->code = ERR_IO;
+    return -1;
+}
+
 static int write_entries(struct fs *fs, const struct entries *e, const struct buf *part, bool sync, struct err *err) {
     struct fs_file *f;
     if (!part->n && !sync) return 0;
     if (fs->ops->open(fs, e->path, FS_WRITE, &f, err) < 0) return -1;
     int failed = part->n ? fs_pwrite(fs, f, part->p, part->n, e->flushed * e->size, err) : 0;
-    if (!failed && sync) failed = fs->ops->fdatasync(f, err);
+    if (!failed && sync) failed = sync_entries(fs, f, err);
     return fs->ops->close(f, failed ? NULL : err) || failed ? -1 : 0;
 }
 

@@ -42,7 +42,8 @@ void index_undo(struct index *x, const struct index_mark *m); // back to a mark 
 void index_framed(struct index *x);                           // all that was noted is durable in the log
 // Writes the framed entries. sync: and fdatasync both files.
 int index_flush(struct index *x, bool sync, struct err *err) MUST_USE;
-// No more batches come: adds the last timestamp and flushes, synced.
+// No more batches come: adds the last timestamp and flushes, synced. ERR_NOSPACE: nothing was synced, and it can be done again; else what is in the
+// files nobody knows.
 int index_seal(struct index *x, struct err *err) MUST_USE;
 
 // Removes the entries of batches that do not end below end_offset or do not start below end_position.

@@ -121,6 +121,11 @@ static int load_compacted(struct partition *p, const struct edit *e, struct err 
     return 0;
 }
 
+static int load_losses(struct partition *p, const struct edit *e) {
+    partition_add_losses(p, &(struct losses){.gaps = e->count, .offsets = e->first, .bytes = e->size, .at_ms = e->time});
+    return 0;
+}
+
 static int load_of_partition(struct loader *l, struct partition *p, const struct edit *e, struct err *err) {
     switch (e->kind) {
     case EDIT_SEGMENT: return load_segment(p, e, err);
@@ -129,6 +134,8 @@ static int load_of_partition(struct loader *l, struct partition *p, const struct
     case EDIT_ABORTS: return load_aborts(p, e, err);
     case EDIT_DAMAGED: return p->failed ? contradiction(e, "it is stopped already", err) : load_damaged(p, e);
     case EDIT_COMPACTED: return load_compacted(p, e, err);
+    case EDIT_LOSSES: return load_losses(p, e);
+    case EDIT_ACCEPT: catalogue_accept(p, e); return 0;
     case EDIT_ROLL: return load_roll(p, e, err);
     case EDIT_LOG_START: catalogue_log_start(p, e->first); return 0;
     case EDIT_DROP: catalogue_drop(l->s, p, e->base); return 0;

@@ -41,8 +41,9 @@ int partition_serves(const struct partition *p, struct err *err) {
     if (p->gone) return err_set(err, ERR_NOT_FOUND, "topic %s was deleted", p->topic->name);
     if (!p->failed) return 0;
     err_set(err, ERR_CORRUPT, "%s-%" PRId32 " is stopped: %s", p->topic->name, p->index, p->failed);
-    return p->damaged < 0 ? err_hint(err, "its bytes are kept as they are; restore the data folder from a copy, or delete the topic")
-                          : err_hint(err, "its bytes are kept as they are; while connectd is stopped put the file back from a copy, or delete the topic");
+    return err_hint(err, "`connectd log-repair show %s-%" PRId32 "` says what is lost and how to go on; its bytes are kept as they are%s",
+                    p->topic->name, p->index,
+                    p->damaged < 0 ? "" : ": put the file back from a copy while connectd is stopped, and it serves again");
 }
 
 int partition_health(struct partition *p, struct err *err) {
@@ -56,6 +57,22 @@ void partition_fail(struct partition *p, const char *why, int64_t damaged) {
     p->damaged = damaged;
     p->failed = xstrdup(why);
     atomic_store(&p->topic->store->catalogue.reshaped, true); // it is not the flusher who says so
+}
+
+void partition_serve_again(struct partition *p) {
+    LOCK_SCOPE(&p->lock);
+    free(atomic_exchange(&p->failed, NULL));
+    p->damaged = -1;
+}
+
+void partition_add_losses(struct partition *p, const struct losses *more) {
+    LOCK_SCOPE(&p->lock);
+    if (!more->gaps) return;
+    if (!p->losses) p->losses = xcalloc(1, sizeof(*p->losses));
+    p->losses->gaps += more->gaps;
+    p->losses->offsets += more->offsets;
+    p->losses->bytes += more->bytes;
+    p->losses->at_ms = more->at_ms;
 }
 
 int64_t partition_stable(const struct partition *p, int64_t end) {

@@ -41,6 +41,13 @@ struct hold {
 };
 struct pending_abort { int64_t base; struct producer_end end; }; // base: of the segment with the marker
 struct epoch_start { int32_t epoch; int64_t first; };
+// Damage that somebody accepted, since the partition was made.
+struct losses {
+    uint32_t gaps;
+    int64_t offsets;         // at most: where a rewrite left gaps, not every one of them was a record
+    uint64_t bytes;
+    int64_t at_ms;           // when it was last
+};
 // Where a read that ended at `offset` stopped: the next one begins there.
 struct read_hint { const struct segment *seg; int64_t offset; uint64_t position; };
 enum { READ_HINTS = 3 };
@@ -49,7 +56,9 @@ struct read_hints {
     uint8_t next;
 };
 
-struct partition { // there may be ten thousand: 296 bytes
+void losses_json(const struct losses *l, struct json_writer *w); // an object
+
+struct partition { // there may be ten thousand: 304 bytes
     struct topic *topic;
     uint32_t id;
     int32_t index;
@@ -70,8 +79,9 @@ struct partition { // there may be ten thousand: 296 bytes
     _Atomic(struct activity *) activity; // NULL until something is appended; the flusher's to make
     int64_t compacted;                // below it compaction has left no key twice
     int64_t next_horizon;             // when the next tombstone or marker below it may go, -1 none
-    _Atomic(char *) failed;           // why it is stopped, or NULL; set once, by anybody, under the lock
-    int64_t damaged;                  // base of the closed segment that it is stopped for, -1 none
+    _Atomic(char *) failed;           // why it is stopped, or NULL; set by anybody, under the lock, and taken back by the flusher
+    int64_t damaged;                  // base of the segment that it is stopped for, -1 none
+    struct losses *losses;            // what was accepted as lost, or NULL
     struct pending_abort *aborts;     // durable, but not yet in a .txnindex file
     size_t abort_count, abort_cap;
     struct tail tail;                 // the flusher's
@@ -116,7 +126,9 @@ void partition_leave(struct partition *p);
 void partition_push_segment(struct partition *p, struct segment *g);
 // Index of the segment that contains `offset` or is the next to, given offset ≥ the first base; the first one below that.
 size_t partition_find_segment(const struct partition *p, int64_t offset);
-void partition_fail(struct partition *p, const char *why, int64_t damaged); // stops it (first reason wins), for a closed segment or -1; takes the lock
+void partition_fail(struct partition *p, const char *why, int64_t damaged); // stops it (first reason wins), for a segment or -1; takes the lock
+void partition_serve_again(struct partition *p); // it is not stopped any more; the flusher, or while the store is opened; takes the lock
+void partition_add_losses(struct partition *p, const struct losses *more); // takes the lock
 // 0 while it serves; NOT_FOUND: deleted; CORRUPT: why it is stopped, and how to go on. The flusher, or with the lock.
 int partition_serves(const struct partition *p, struct err *err) MUST_USE;
 void partition_set_epoch(struct partition *p, int32_t epoch, int64_t first);

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "store_int.h"
+#include "verify.h"
 
 // A segment held for reading.
 struct view {
@@ -29,8 +30,8 @@ static void view_done(struct view *v) {
 // With the lock.
 static int view_open(struct view *v, size_t at, struct err *err) {
     struct segment *seg = v->p->segs[at];
-    if (segment_open(v->s, v->p, seg, &v->file, err)) return -1;
     v->seg = segment_ref(seg);
+    if (segment_open(v->s, v->p, seg, &v->file, err)) return -1;
     v->size = seg->size;
     v->active = at + 1 == v->p->seg_count;
     if (v->active && MUTANT("read-undurable-tail") && v->p->tail.touched) v->size = v->p->tail.size, v->end = v->p->tail.next;
@@ -135,10 +136,11 @@ static int fetch_bytes(const struct view *v, uint64_t position, size_t max, stru
     return 0;
 }
 
-// What is wrong with the batch that should continue at `next`, or NULL. A rewritten segment may have gaps.
-static const char *discontinuity(const struct view *v, const struct batch_header *h, int64_t next) {
+// What is wrong with the batch that should continue at `next` (-1: contain `from`), or NULL. A rewritten segment may have gaps.
+static const char *discontinuity(const struct view *v, const struct batch_header *h, int64_t next, int64_t from) {
+    int64_t most = next >= 0 ? next : from > v->seg->base ? from : v->seg->base;
     if (h->base_offset < v->seg->base || (next >= 0 && h->base_offset < next)) return "offsets go back";
-    if (next >= 0 && h->base_offset != next && !v->seg->generation) return "offsets are missing";
+    if (h->base_offset > most && !v->seg->generation) return "offsets are missing";
     if (h->leader_epoch > v->p->epoch) return "it has an epoch of the future";
     return NULL;
 }
@@ -148,11 +150,13 @@ static int take_batches(const struct view *v, const uint8_t *p, size_t n, uint64
     size_t at = 0;
     int64_t expected = -1;
     struct batch_header h;
-    while (at < n && batch_read_header(p + at, n - at, &h) <= 0) {
+    while (at < n) {
         struct err why = {0};
-        bool known = batch_read_header(p + at, n - at, &h) == 0;
-        if (known && h.base_offset >= v->end) break;
-        const char *fault = known ? discontinuity(v, &h, expected) : "no record batch";
+        int got = batch_read_header(p + at, n - at, &h);
+        bool known = got == 0;
+        if (got > 0 && at) break; // cut by the size of the read; the first one is there whole if it ends within the log
+        const char *fault = known ? discontinuity(v, &h, expected, *next) : got > 0 ? "no whole record batch" : "no record batch";
+        if (!fault && h.base_offset >= v->end) break;
         if (!fault && batch_check(p + at, batch_size(&h), false, &h, &why)) fault = why.msg;
         if (fault && at) break; // what is before it is good; the next read says so
         if (fault) return damaged(v, position + at, fault, err);
@@ -169,7 +173,6 @@ static int read_view(const struct view *v, uint64_t position, size_t max, struct
     if (position >= v->size) return 0;
     if (fetch_bytes(v, position, max, out, &n, err)) return -1;
     if (take_batches(v, out->p + out->n, n, position, &r->next, &r->n, err)) return -1;
-    if (!r->n && n < v->size - position && n < BATCH_HEADER) return 0;
     out->n += r->n;
     if (r->n) leave_hint(v, r->next, position + r->n);
     return 0;
@@ -206,19 +209,25 @@ static int read_on(struct view *v, const struct read_request *q, uint64_t positi
     return failed;
 }
 
-int partition_read(struct partition *p, const struct read_request *q, struct buf *out, struct read_result *ret, struct err *err) {
+// 0 read; 1 damage was met that is not on the disk, as far as one can tell: once more; -1.
+static int try_read(struct partition *p, const struct read_request *q, bool again, struct buf *out, struct read_result *ret,
+                    struct err *err) {
     struct view v = {.s = p->topic->store, .p = p};
     struct read_result r;
     uint64_t position = 0;
     bool hinted = false;
     int more = begin(&v, q, &r, &position, &hinted, err);
-    if (more > 0) {
-        more = read_on(&v, q, position, hinted, out, &r, err);
-        view_done(&v);
-    }
-    if (more < 0) return -1;
-    *ret = r;
-    return 0;
+    if (more > 0) more = read_on(&v, q, position, hinted, out, &r, err);
+    if (more >= 0) *ret = r;
+    bool met = more < 0 && v.seg && (err->code == ERR_CORRUPT || err->code == ERR_NOT_FOUND);
+    bool told = met && verify_met(v.s, p, v.seg, again, err);
+    view_done(&v);
+    return more >= 0 ? 0 : met && !told ? 1 : -1;
+}
+
+int partition_read(struct partition *p, const struct read_request *q, struct buf *out, struct read_result *ret, struct err *err) {
+    int got = try_read(p, q, false, out, ret, err);
+    return got > 0 && try_read(p, q, true, out, ret, err) ? -1 : got < 0 ? -1 : 0;
 }
 
 // ── aborted transactions ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -260,9 +269,19 @@ static int collect_all(struct partition *p, int64_t from, int64_t to, struct buf
     return ends->bad ? err_set(err, buf_fault(ends), "%s-%" PRId32 ": no memory for its aborted transactions", p->topic->name, p->index) : 0;
 }
 
+// A transaction index that is damaged stays so: without it nobody may be served.
+static int collect_or_stop(struct partition *p, int64_t from, int64_t to, struct buf *ends, struct err *err) {
+    for (int again = 0; collect_all(p, from, to, ends, err); again++) {
+        if (err->code != ERR_CORRUPT || partition_health(p, NULL)) return -1;
+        if (again) return partition_stop(p->topic->store, p, -1, err->msg), partition_health(p, err);
+        buf_clear(ends);
+    }
+    return 0;
+}
+
 int partition_aborted(struct partition *p, int64_t from, int64_t to, struct aborted_txn **ret, size_t *ret_n, struct err *err) {
     struct buf ends = {0};
-    if (collect_all(p, from, to, &ends, err)) {
+    if (collect_or_stop(p, from, to, &ends, err)) {
         buf_done(&ends);
         return -1;
     }

@@ -51,9 +51,13 @@ int recover_swaps(struct store *s, struct partition *p, struct err *err) MUST_US
 // quarantine.c: keeps bytes [from, to) of a file, as far as the budget goes. What can not be kept is told as an event.
 void quarantine_file(struct store *s, const struct partition *p, int64_t base, struct fs_file *f, uint64_t from, uint64_t to);
 void quarantine_bytes(struct store *s, const struct partition *p, int64_t base, uint64_t at, const void *bytes, size_t n);
+// Keeps them for good, or fails; *path is the file then. Bytes that the disk does not give are zeros in it.
+int quarantine_keep(struct store *s, const struct partition *p, int64_t base, struct fs_file *f, uint64_t from, uint64_t to,
+                    struct buf *path, struct err *err) MUST_USE;
 // Kafka's leader-epoch-checkpoint.
 int folder_write_epochs(struct store *s, const struct partition *p, struct err *err) MUST_USE;
-// A partition's folder with the empty files of its first segment; the caller syncs the folder and the root.
+// A partition's folder without segments; and with the empty files of its first one. The caller syncs the folder and the root.
+int folder_make(struct store *s, const struct partition *p, struct err *err) MUST_USE;
 int folder_create(struct store *s, struct partition *p, struct err *err) MUST_USE;
 // Makes way for a new partition's folder: what an unfinished creation or deletion left goes, by the rules of recovery. ERR_EXISTS: it holds bytes.
 int folder_clear(struct store *s, const char *folder, struct err *err) MUST_USE;

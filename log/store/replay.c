@@ -10,6 +10,7 @@
 
 #include "group.h"
 #include "recovery.h"
+#include "verify.h"
 
 struct mend {
     struct recovery *r;
@@ -20,27 +21,45 @@ struct mend {
     size_t abort_count, abort_cap;
     struct buf bytes;
     bool cut;
+    int64_t *bad;                  // bases of segments that are not what they should be: nothing of them is cut
+    size_t bad_count, bad_cap;
 };
 
-static void stop_partition(struct mend *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void stop_partition(struct mend *m, const char *fmt, ...) {
+// `base`: of the segment it is stopped for, or -1.
+static void stop_partition(struct mend *m, int64_t base, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void stop_partition(struct mend *m, int64_t base, const char *fmt, ...) {
     struct buf text = {0};
     va_list ap;
     va_start(ap, fmt);
     buf_vprintf(&text, fmt, ap);
     va_end(ap);
-    partition_fail(m->p, buf_cstr(&text), -1);
-    store_event(m->s, STORE_EVENT_WARN, "%s-%" PRId32 " is stopped: %s", m->p->topic->name, m->p->index, buf_cstr(&text));
+    partition_stop(m->s, m->p, base, buf_cstr(&text));
     buf_done(&text);
 }
 
-// Something is wrong with a file of the partition: 1 it stops for that, or -1 the start fails. A disk that does not answer, or no free descriptor,
-// says nothing of the bytes: nothing is given up for it, and the next start may find them well.
-static int trouble(struct mend *m, const struct err *why, struct err *err) {
-    bool damage = why->code == ERR_CORRUPT || why->code == ERR_NOT_FOUND;
-    if (!damage && why->sys != EISDIR && why->sys != ENOTDIR && why->sys != EUCLEAN) return *err = *why, -1;
-    stop_partition(m, "%s", why->msg);
-    return 1;
+static bool is_bad(const struct mend *m, const struct segment *g) {
+    for (size_t i = 0; i < m->bad_count; i++)
+        if (m->bad[i] == g->base) return true;
+    return false;
+}
+
+static void note_bad(struct mend *m, const struct segment *g, const char *why) {
+    char path[SEGMENT_PATH];
+    segment_path(m->p, g->base, ".log", path);
+    if (!is_bad(m, g)) VEC_PUSH(m->bad, m->bad_count, m->bad_cap, g->base);
+    stop_partition(m, g->base, "%s: %s", path, why);
+}
+
+static bool is_damage(const struct err *why) {
+    return why->code == ERR_CORRUPT || why->code == ERR_NOT_FOUND || why->sys == EISDIR || why->sys == ENOTDIR || why->sys == EUCLEAN;
+}
+
+// Something is wrong with a file of the segment: 0 the partition stops for that, or -1 the start fails. A disk that does not answer, or no free
+// descriptor, says nothing of the bytes: nothing is given up for it, and the next start may find them well.
+static int trouble(struct mend *m, const struct segment *g, const struct err *why, struct err *err) {
+    if (!is_damage(why)) return *err = *why, -1;
+    note_bad(m, g, why->msg);
+    return 0;
 }
 
 static struct segment *find_segment(const struct partition *p, int64_t base, uint32_t generation) {
@@ -59,15 +78,16 @@ static uint64_t known_size(const struct mend *m, const struct segment *g) {
     return g->size;
 }
 
-// 0, 1 the partition stops, -1 the start fails; so below.
+// What the journal holds is put into a new one.
 static int check_folder(struct mend *m, struct err *err) {
     char folder[SEGMENT_PATH];
     struct fs_stat st;
     struct err why;
     partition_folder(m->p, folder);
     if (!m->s->fs->ops->stat(m->s->fs, folder, &st, &why)) return 0;
-    if (why.code == ERR_NOT_FOUND) err_set(&why, ERR_NOT_FOUND, "its folder is missing");
-    return trouble(m, &why, err);
+    if (why.code != ERR_NOT_FOUND) return *err = why, -1;
+    stop_partition(m, m->p->segs[0]->base, "its folder is missing");
+    return folder_make(m->s, m->p, err) || m->s->fs->ops->sync_dir(m->s->fs, ".", err) ? -1 : 0;
 }
 
 static int check_files(struct mend *m, struct err *err) {
@@ -75,13 +95,13 @@ static int check_files(struct mend *m, struct err *err) {
         const struct segment *g = m->p->segs[i];
         char path[SEGMENT_PATH];
         struct fs_stat st = {0};
-        struct err why;
+        struct err why = {0};
         uint64_t known = known_size(m, g);
         segment_path(m->p, g->base, ".log", path);
-        if (m->s->fs->ops->stat(m->s->fs, path, &st, &why) && why.code != ERR_NOT_FOUND) return trouble(m, &why, err);
-        if (st.size >= known) continue;
-        stop_partition(m, "%s is %" PRIu64 " bytes long, %" PRIu64 " are durable", path, st.size, known);
-        return 1;
+        bool unknown = m->s->fs->ops->stat(m->s->fs, path, &st, &why) && why.code != ERR_NOT_FOUND;
+        if (st.size >= known && !unknown) continue;
+        if (!unknown) err_set(&why, ERR_CORRUPT, "it is %" PRIu64 " bytes long, %" PRIu64 " are durable", st.size, known);
+        if (trouble(m, g, &why, err)) return -1;
     }
     return 0;
 }
@@ -122,7 +142,7 @@ static int read_range(struct mend *m, struct fs_file *f, uint64_t at, const stru
     if (fs_pread_full(m->s->fs, f, m->bytes.p, (size_t)x->size, at, err)) return -1;
     m->bytes.n = (size_t)x->size;
     if (crc32c(x->crc_before, m->bytes.p, m->bytes.n) == x->crc) return 0;
-    return err_set(err, ERR_CORRUPT, "segment %020" PRId64 ".log: checksum of bytes %" PRIu64 " to %" PRIu64 " does not match", x->base, x->position, x->position + x->size);
+    return err_set(err, ERR_CORRUPT, "checksum of bytes %" PRIu64 " to %" PRIu64 " does not match", x->position, x->position + x->size);
 }
 
 // For writing, also what is sealed by now; a segment of which the journal holds every byte may have to be made.
@@ -134,6 +154,17 @@ static int open_to_mend(struct mend *m, struct segment *g, struct open_file **re
     return files_get(&m->s->files, &g->file, path, FS_WRITE | FS_CREATE, ret, err);
 }
 
+// The whole batches of a damaged range: their producers sent them, whatever became of the others.
+static void take_some(struct mend *m, const struct replay *x) {
+    struct batch_header h;
+    int64_t next = x->first;
+    for (size_t at = 0; at < m->bytes.n && batch_read_header(m->bytes.p + at, m->bytes.n - at, &h) == 0; at += batch_size(&h)) {
+        bool whole =
+            !batch_check(m->bytes.p + at, batch_size(&h), false, &h, NULL) && h.base_offset >= next && batch_last_offset(&h) < x->end;
+        if (whole && take_batch(m, m->bytes.p + at, &h, h.base_offset)) next = batch_last_offset(&h) + 1;
+    }
+}
+
 // A place that can not be read, time and again, while the journal can, is damage. CORRUPT then.
 static int read_pointed(struct mend *m, struct fs_file *f, const struct replay *x, struct err *err) {
     uint8_t byte;
@@ -143,10 +174,13 @@ static int read_pointed(struct mend *m, struct fs_file *f, const struct replay *
     return failed;
 }
 
-static int write_back(struct mend *m, struct fs_file *f, const struct replay *x, struct err *err) {
-    if (fs_pwrite(m->s->fs, f, m->bytes.p, m->bytes.n, x->position, err)) return -1;
+// The journal's bytes go where they belong, or, when the file can not be opened, into quarantine. 1: the journal does not have them whole.
+static int restore_range(struct mend *m, const struct replay *x, struct fs_file *f, struct err *err) {
+    struct err why;
+    if (read_range(m, m->s->journal->file, x->data_at, x, &why)) return is_damage(&why) ? 1 : (*err = why, -1);
+    if (!f) return quarantine_bytes(m->s, m->p, x->base, x->position, m->bytes.p, m->bytes.n), 0;
     m->r->report->restored_bytes += m->bytes.n;
-    return 0;
+    return fs_pwrite(m->s->fs, f, m->bytes.p, m->bytes.n, x->position, err);
 }
 
 static void close_mended(struct mend *m, struct segment *g) { // opened for writing only now
@@ -154,38 +188,38 @@ static void close_mended(struct mend *m, struct segment *g) { // opened for writ
     files_close(&m->s->files, &g->file);
 }
 
+// The range's bytes into m->bytes: 0 they are whole, 1 not; -1 the start fails.
+static int get_range(struct mend *m, const struct replay *x, struct segment *g, struct fs_file *f, struct err *err) {
+    struct err why;
+    int failed = x->is_inline ? restore_range(m, x, f, err) : 1;
+    if (failed <= 0 || !f) return failed;
+    if (!read_pointed(m, f, x, &why)) return 0;
+    return trouble(m, g, &why, err) ? -1 : 1;
+}
+
+// Where a segment is damaged its partition stops, and all else is done: what the journal holds goes where it belongs, also behind a hole.
 static int replay_range(struct mend *m, const struct replay *x, struct segment *g, struct err *err) {
-    struct open_file *f;
-    struct err why = {0};
-    if (open_to_mend(m, g, &f, &why)) return trouble(m, &why, err);
-    int failed = x->is_inline ? read_range(m, m->s->journal->file, x->data_at, x, &why) : read_pointed(m, f->f, x, &why);
-    if (failed) failed = trouble(m, &why, err);
-    else if (x->is_inline) failed = write_back(m, f->f, x, err);
-    files_put(&m->s->files, f);
-    if (failed) return failed;
-    if (take_batches(m, x)) return 0;
-    return stop_partition(m, "segment %020" PRId64 ".log: batches at byte %" PRIu64 " do not continue the log", g->base, x->position), 1;
+    struct open_file *f = NULL;
+    struct err why;
+    if (open_to_mend(m, g, &f, &why)) {
+        if (trouble(m, g, &why, err)) return -1;
+        f = NULL;
+    }
+    int failed = get_range(m, x, g, f ? f->f : NULL, err);
+    if (f) files_put(&m->s->files, f);
+    if (failed < 0) return -1;
+    if (failed) take_some(m, x);
+    else if (!take_batches(m, x))
+        stop_partition(m, -1, "%020" PRId64 ".log: batches at byte %" PRIu64 " do not continue the log", g->base, x->position);
+    return 0;
 }
 
 // The segment was dropped or rewritten since: only what its batches say of producers is still of use.
 static int replay_producers(struct mend *m, const struct replay *x, struct err *err) {
     struct err why = {0};
     bool whole = x->is_inline && !read_range(m, m->s->journal->file, x->data_at, x, &why);
-    if (err_retriable(&why) && why.code) return *err = why, -1;
-    if (whole && !take_batches(m, x))
-        return stop_partition(m, "journal: batches from offset %" PRId64 " do not continue the log", x->first), 1;
-    return 0;
-}
-
-// Keeps what the journal holds for a partition that is stopped: its own file is not touched.
-static int rescue(struct mend *m, struct err *err) {
-    for (size_t i = m->w ? m->w->first : 0; i; i = m->r->replays[i].next) {
-        const struct replay *x = &m->r->replays[i];
-        struct err why;
-        if (!x->is_inline) continue;
-        if (!read_range(m, m->s->journal->file, x->data_at, x, &why)) quarantine_bytes(m->s, m->p, x->base, x->position, m->bytes.p, m->bytes.n);
-        else if (why.code == ERR_NOMEM) return *err = why, -1;
-    }
+    if (why.code && err_retriable(&why)) return *err = why, -1;
+    if (whole && !take_batches(m, x)) stop_partition(m, -1, "journal: batches from offset %" PRId64 " do not continue the log", x->first);
     return 0;
 }
 
@@ -193,8 +227,7 @@ static int replay_all(struct mend *m, struct err *err) {
     for (size_t i = m->w ? m->w->first : 0; i; i = m->r->replays[i].next) {
         const struct replay *x = &m->r->replays[i];
         struct segment *g = find_segment(m->p, x->base, x->generation);
-        int failed = g ? replay_range(m, x, g, err) : replay_producers(m, x, err);
-        if (failed) return failed;
+        if (g ? replay_range(m, x, g, err) : replay_producers(m, x, err)) return -1;
         TEST_POINT("recovery-replayed");
     }
     return 0;
@@ -214,16 +247,18 @@ static int cut_segment(struct mend *m, struct segment *g, struct fs_file *f, uin
     return 0;
 }
 
-// Nothing above the durable end, everything below it synced: by the checkpoint that follows, where several threads do so for all.
+// Nothing above the durable end, everything below it synced: by the checkpoint that follows, where several threads do so for all. Of a
+// partition that stops nothing is cut: the file may belong elsewhere.
 static int settle_segment(struct mend *m, struct segment *g, struct err *err) {
     struct open_file *f;
     struct fs_stat st;
     char path[SEGMENT_PATH];
     segment_path(m->p, g->base, ".log", path);
-    if (!m->s->fs->ops->stat(m->s->fs, path, &st, NULL) && st.size == g->size && !was_replayed(m, g)) return 0;
-    if (open_to_mend(m, g, &f, err)) return -1;
+    bool bad = is_bad(m, g);
+    if (!was_replayed(m, g) && (bad || (!m->s->fs->ops->stat(m->s->fs, path, &st, NULL) && st.size == g->size))) return 0;
+    if (open_to_mend(m, g, &f, err)) return bad ? 0 : -1;
     int failed = m->s->fs->ops->fstat(f->f, &st, err);
-    if (!failed && st.size > g->size) failed = cut_segment(m, g, f->f, st.size, err);
+    if (!failed && st.size > g->size && !m->p->failed) failed = cut_segment(m, g, f->f, st.size, err);
     if (!failed && !MUTANT("recovery-trusts-page-cache")) failed = dirty_add(m->s, m->p, g, err);
     files_put(&m->s->files, f);
     if (g->sealed) close_mended(m, g);
@@ -248,9 +283,9 @@ static int settle_aborts(struct mend *m, struct segment *g, struct err *err) {
     size_t n = ends.n / sizeof(struct producer_end), kept = g->aborts == ABORTS_UNKNOWN ? n : g->aborts;
     int failed = 0;
     if (!whole && why.code != ERR_CORRUPT) {
-        failed = trouble(m, &why, err) < 0;
+        failed = is_damage(&why) ? (stop_partition(m, -1, "%s", why.msg), 0) : (*err = why, -1);
     } else if (kept > n) {
-        stop_partition(m, "%s.txnindex has %zu whole entries, %zu are durable", stem, n, kept);
+        stop_partition(m, -1, "%s.txnindex has %zu whole entries, %zu are durable", stem, n, kept);
     } else {
         put_aborts(m, g, &ends, kept, &now);
         g->aborts = (uint32_t)(now.n / sizeof(struct producer_end));
@@ -264,14 +299,16 @@ static int settle_aborts(struct mend *m, struct segment *g, struct err *err) {
     return failed;
 }
 
-// Indexes are caches: a failure here costs time later, nothing else.
+// Indexes are caches: a failure here costs time later, nothing else. The active one's is loaded again by the next append.
 static void settle_index(struct mend *m, struct segment *g) {
+    struct err why;
     uint32_t made = m->s->indexes_made;
-    if (segment_active_index(m->s, m->p, g, NULL)) return;
+    int failed = segment_active_index(m->s, m->p, g, &why);
     m->r->report->indexes_rebuilt += m->s->indexes_made - made;
     if (g == partition_active(m->p)) return;
-    int failed = index_seal(g->index, NULL);
-    if (!failed) segment_forget_index(m->p, g);
+    if (!failed) failed = index_seal(g->index, &why);
+    if (failed) segment_renew_index(m->s, m->p, g, &why);
+    segment_forget_index(m->p, g);
 }
 
 static int settle_folder(struct mend *m, struct err *err) {
@@ -292,18 +329,13 @@ static int settle(struct mend *m, struct err *err) {
         m->cut |= cut;
         if (!touched) continue;
         if (settle_aborts(m, g, err)) return -1;
-        settle_index(m, g);
+        if (!is_bad(m, g)) settle_index(m, g);
     }
     return m->w || m->cut ? settle_folder(m, err) : 0;
 }
 
 static int mend_partition(struct mend *m, struct err *err) {
-    int failed = check_folder(m, err);
-    if (!failed && m->w && m->w->swapped) failed = recover_swaps(m->s, m->p, err);
-    if (!failed) failed = check_files(m, err);
-    if (!failed) failed = replay_all(m, err);
-    if (failed < 0) return -1;
-    if (failed) return rescue(m, err);
+    if (check_folder(m, err) || (m->w && m->w->swapped && recover_swaps(m->s, m->p, err)) || check_files(m, err) || replay_all(m, err)) return -1;
     if (settle(m, err)) return err_wrap(err, "%s-%" PRId32, m->p->topic->name, m->p->index);
     if (!m->cut) return 0;
     if (!MUTANT("epoch-used-again")) partition_set_epoch(m->p, m->p->epoch + 1, m->p->hw); // readers can tell that bytes went
@@ -312,13 +344,10 @@ static int mend_partition(struct mend *m, struct err *err) {
 
 int recover_partition(struct recovery *r, struct partition *p, struct err *err) {
     struct mend m = {.r = r, .s = r->s, .p = p, .w = map_get(&r->works, str_make(&p->id, sizeof(p->id)))};
-    if (p->failed) {
-        int kept = rescue(&m, err);
-        buf_done(&m.bytes);
-        return kept;
-    }
+    if (p->failed) return 0; // since before the checkpoint: nothing was appended after it, and its bytes are kept as they are
     int failed = mend_partition(&m, err);
     free(m.aborts);
+    free(m.bad);
     buf_done(&m.bytes);
     return failed;
 }

@@ -140,7 +140,7 @@ static void tell_lost(struct store *s, const struct plan *x) {
     }
     pthread_mutex_unlock(&p->lock);
     for (size_t i = 0; i < n; i++) {
-        if (lost.fn) lost.fn(lost.arg, p, items[i].holder, items[i].first, x->base - 1);
+        if (lost.fn) lost.fn(lost.arg, p, items[i].holder, items[i].first, x->base - 1, false);
         free(items[i].holder);
     }
     free(items);

@@ -85,29 +85,10 @@ static struct reader reader_of(struct rewrite *r, const struct rewrite_input *in
 
 // ── which batches are aborted ────────────────────────────────────────────────────────────────────────────────────────
 
-static int by_producer(const void *a, const void *b) {
-    const struct producer_end *x = a, *y = b;
-    if (x->producer_id != y->producer_id) return x->producer_id < y->producer_id ? -1 : 1;
-    return (x->first_offset > y->first_offset) - (x->first_offset < y->first_offset);
-}
-
-// The last aborted transaction of the batch's producer that begins at or before it, or NULL.
 static const struct producer_end *aborted_at(const struct rewrite *r, const struct batch_header *h) {
-    const struct producer_end at = {.producer_id = h->producer_id, .first_offset = h->base_offset};
-    size_t lo = 0, hi = r->o.aborted_n;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (by_producer(&r->aborted[mid], &at) <= 0) lo = mid + 1;
-        else hi = mid;
-    }
-    return lo && r->aborted[lo - 1].producer_id == h->producer_id ? &r->aborted[lo - 1] : NULL;
+    return txnends_at(r->aborted, r->o.aborted_n, h);
 }
-
-static bool is_aborted(const struct rewrite *r, const struct batch_header *h) {
-    if (!(h->attributes & BATCH_TRANSACTIONAL) || h->attributes & BATCH_CONTROL) return false;
-    const struct producer_end *e = aborted_at(r, h);
-    return e && e->last_offset > h->base_offset;
-}
+static bool is_aborted(const struct rewrite *r, const struct batch_header *h) { return txnends_have(r->aborted, r->o.aborted_n, h); }
 
 // ── first pass ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -121,7 +102,7 @@ struct rewrite *rewrite_begin(const struct rewrite_options *o, struct err *err) 
     r->keys = keys;
     if (o->aborted_n) {
         r->aborted = xmemdup(o->aborted, o->aborted_n * sizeof(*o->aborted));
-        qsort(r->aborted, o->aborted_n, sizeof(*r->aborted), by_producer);
+        txnends_sort(r->aborted, o->aborted_n);
     }
     return r;
 }
@@ -394,11 +375,6 @@ static int write_group(struct writer *w, const struct rewrite_input *in, size_t 
     return MUTANT("swap-without-sync") ? 0 : w->r->o.fs->ops->fdatasync(w->log, err);
 }
 
-static int by_last(const void *a, const void *b) {
-    const struct producer_end *x = a, *y = b;
-    return (x->last_offset > y->last_offset) - (x->last_offset < y->last_offset);
-}
-
 int rewrite_write(struct rewrite *r, const struct rewrite_input *in, size_t n, const char *stem, int64_t base, struct rewrite_result *ret, struct err *err) {
     struct fs *fs = r->o.fs;
     struct writer w = {.r = r, .result = {.max_ts = -1, .next_horizon = -1}};
@@ -410,7 +386,7 @@ int rewrite_write(struct rewrite *r, const struct rewrite_input *in, size_t n, c
     if (fs->ops->close(w.log, failed ? NULL : err) < 0) failed = -1;
     if (!failed) failed = index_seal(w.index, err);
     size_t ends = w.markers.n / sizeof(struct producer_end);
-    if (ends) qsort(w.markers.p, ends, sizeof(struct producer_end), by_last);
+    txnends_sort_by_end((struct producer_end *)(void *)w.markers.p, ends);
     if (!failed) failed = txnindex_replace(fs, stem, (const struct producer_end *)(const void *)w.markers.p, ends, err);
     index_free(w.index);
     buf_done(&w.out);

@@ -59,6 +59,14 @@ int segment_create_files(struct store *s, struct partition *p, struct segment *g
     return index_create(&o, &g->index, err);
 }
 
+int segment_create_again(struct store *s, struct partition *p, struct segment *g, struct err *err) {
+    struct segment *stand_in = segment_new(g->base, g->generation); // an index is set under the lock, and never changed
+    files_close(&s->files, &g->file);
+    int failed = segment_create_files(s, p, stand_in, err);
+    segment_unref(&s->files, stand_in);
+    return failed;
+}
+
 static int unlink_one(struct store *s, const struct partition *p, int64_t base, const char *suffix, struct err *err) {
     char path[SEGMENT_PATH];
     struct err why = {0};
@@ -131,4 +139,36 @@ void segment_forget_index(struct partition *p, struct segment *g) {
     g->index = NULL;
     pthread_mutex_unlock(&p->lock);
     index_free(x);
+}
+
+static int make_index(struct store *s, const struct partition *p, const struct segment *g, struct err *err) {
+    char stem[SEGMENT_PATH], path[SEGMENT_PATH];
+    struct index_options o = index_options(s, p, g, stem);
+    struct fs_file *log;
+    struct index *x;
+    segment_path(p, g->base, ".log", path);
+    if (index_create(&o, &x, err)) return -1;
+    int failed = s->fs->ops->open(s->fs, path, FS_READ, &log, err);
+    if (!failed) {
+        failed = index_extend(x, log, g->size, err) || index_seal(x, err);
+        s->fs->ops->close(log, NULL);
+    }
+    index_free(x);
+    return failed ? -1 : 0;
+}
+
+static void remove_index(struct store *s, const struct partition *p, const struct segment *g) {
+    (void)unlink_one(s, p, g->base, ".index", NULL);
+    (void)unlink_one(s, p, g->base, ".timeindex", NULL);
+}
+
+void segment_renew_index(struct store *s, const struct partition *p, const struct segment *g, const struct err *why) {
+    char stem[SEGMENT_PATH];
+    struct err err;
+    segment_path(p, g->base, "", stem);
+    remove_index(s, p, g); // pages of a failed sync may count as clean
+    int failed = make_index(s, p, g, &err);
+    if (failed) remove_index(s, p, g);
+    store_event(s, STORE_EVENT_WARN, "index of %s: %s; it %s", stem, why->msg,
+                failed ? "is gone, and reads there begin at its start" : "was made anew");
 }

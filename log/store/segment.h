@@ -43,13 +43,20 @@ struct partition;
 void segment_path(const struct partition *p, int64_t base, const char *suffix, char out[SEGMENT_PATH]);
 // Makes the empty files of a new segment; the caller syncs the folder. Bytes that are there already are above the durable end: into quarantine.
 int segment_create_files(struct store *s, struct partition *p, struct segment *g, struct err *err) MUST_USE;
+// The same for one that others see already, whose empty files have gone. The caller keeps others from it.
+int segment_create_again(struct store *s, struct partition *p, struct segment *g, struct err *err) MUST_USE;
 // Removes all files of a segment, the log last; those that are not there are fine.
 int segment_unlink_files(struct store *s, const struct partition *p, int64_t base, struct err *err);
 // Stem of the files that are to take the place of segment `base` as its next generation, and taking it.
 void segment_cleaned_stem(const struct partition *p, int64_t base, uint32_t generation, char out[SEGMENT_PATH]);
+// Every one has a transaction index: an empty one replaces an old one that names transactions which are gone.
+int segment_cleaned_txnindex(struct store *s, const char *stem, struct err *err) MUST_USE;
 int segment_rename_cleaned(struct store *s, const struct partition *p, int64_t base, const char *stem, struct err *err) MUST_USE;
 // A reference to its open log file. Under the partition's lock (or before anybody else sees it).
 int segment_open(struct store *s, const struct partition *p, struct segment *g, struct open_file **ret, struct err *err) MUST_USE;
+// The index of a sealed segment can not be trusted (why): it is made anew from the segment, in new files, or, when that fails, too, there is none
+// and reads begin at the segment's start. Says so.
+void segment_renew_index(struct store *s, const struct partition *p, const struct segment *g, const struct err *why);
 // The index of the active segment, loaded and brought up to its durable size if needed. For the flusher and recovery.
 int segment_active_index(struct store *s, struct partition *p, struct segment *g, struct err *err) MUST_USE;
 // A reference to what is loaded of it, or NULL: then its files say it.

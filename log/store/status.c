@@ -40,6 +40,32 @@ static void put_report(struct json_writer *w, const struct recovery_report *r) {
     json_object_end(w);
 }
 
+void losses_json(const struct losses *l, struct json_writer *w) {
+    json_object(w);
+    json_ki(w, "gaps", l->gaps);
+    json_ki(w, "offsets", l->offsets);
+    json_ki(w, "bytes", (int64_t)l->bytes);
+    json_ki(w, "at", l->at_ms);
+    json_object_end(w);
+}
+
+// [{topic, partition, losses}]: what was accepted as lost.
+static int put_losses(void *arg, struct topic *t) {
+    struct json_writer *w = arg;
+    for (int32_t i = 0; i < topic_partitions(t); i++) {
+        struct partition *p = topic_partition(t, i);
+        LOCK_SCOPE(&p->lock);
+        if (!p->losses) continue;
+        json_object(w);
+        json_kz(w, "topic", partition_topic(p));
+        json_ki(w, "partition", i);
+        json_key(w, STR("lost"));
+        losses_json(p->losses, w);
+        json_object_end(w);
+    }
+    return 0;
+}
+
 enum { BUSIEST = 20 };
 
 // A partition and what was appended to it; a reference to its topic.
@@ -143,6 +169,10 @@ void store_status_json(struct store *s, struct json_writer *w) {
     json_array_end(w);
     json_key(w, STR("about_to_lose"));
     risk_json(s, w);
+    json_key(w, STR("accepted_losses"));
+    json_array(w);
+    store_topics(s, put_losses, w);
+    json_array_end(w);
     json_ki(w, "topics", x.topics);
     json_ki(w, "partitions", x.partitions);
     json_ki(w, "partitions_active", x.active);

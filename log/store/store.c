@@ -79,6 +79,7 @@ static struct store *store_new(const struct store_options *o) {
     s->fs = s->o.fs;
     s->clock = s->o.clock;
     pthread_mutex_init(&s->admin, NULL);
+    pthread_mutex_init(&s->repair, NULL);
     pthread_mutex_init(&s->state, NULL);
     pthread_cond_init(&s->fired, NULL);
     files_init(&s->files, s->fs, s->o.open_files);
@@ -109,6 +110,7 @@ static void store_free(struct store *s) {
     histogram_free(s->sync_us);
     pthread_cond_destroy(&s->fired);
     pthread_mutex_destroy(&s->state);
+    pthread_mutex_destroy(&s->repair);
     pthread_mutex_destroy(&s->admin);
     free(s);
 }
@@ -298,7 +300,8 @@ int store_open_txns(struct store *s, int (*each)(void *arg, const struct open_tx
 
 int store_checkpoint(struct store *s, struct err *err) { return checkpointer_run(s, err); }
 
-void store_on_lost(struct store *s, void (*lost)(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last), void *arg) {
+void store_on_lost(struct store *s,
+                   void (*lost)(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last, bool damaged), void *arg) {
     LOCK_SCOPE(&s->state);
     s->lost = (struct lost_fn){lost, arg};
 }

@@ -112,7 +112,7 @@ struct budget {
     atomic_bool full;         // beyond the limit, and nothing may go
 };
 
-struct lost_fn { void (*fn)(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last); void *arg; };
+struct lost_fn { void (*fn)(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last, bool damaged); void *arg; };
 
 struct store {
     struct store_options o;
@@ -126,6 +126,7 @@ struct store {
     struct cleaner cleaner;
     struct budget budget;
     pthread_mutex_t admin;            // one create, delete, grow, configure at a time; guards producer_*
+    pthread_mutex_t repair;           // one acceptance of a loss at a time
     int64_t producer_next, producer_end; // what is left of the current block of producer ids
     struct uuid cluster;
     char cluster_id[23];

@@ -78,6 +78,8 @@ void partition_forget(struct partition *p) {
     producers_free(p->producers);
     p->producers = NULL;
     free(atomic_exchange(&p->failed, NULL));
+    free(p->losses);
+    p->losses = NULL;
     p->damaged = -1;
     p->compacted = 0;
     p->next_horizon = -1;

@@ -3,6 +3,7 @@
 #include "txnindex.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "base/cur.h"
 #include "base/mem.h"
@@ -112,4 +113,42 @@ int txnindex_collect(struct fs *fs, const char *stem, int64_t from, int64_t to, 
     if (!failed && ret->bad) failed = err_set(err, buf_fault(ret), "%s.txnindex: no memory for its entries", stem);
     if (!failed) *ret_complete = complete;
     return failed;
+}
+
+// ── lists ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static int by_producer(const void *a, const void *b) {
+    const struct producer_end *x = a, *y = b;
+    if (x->producer_id != y->producer_id) return x->producer_id < y->producer_id ? -1 : 1;
+    return (x->first_offset > y->first_offset) - (x->first_offset < y->first_offset);
+}
+
+static int by_last(const void *a, const void *b) {
+    const struct producer_end *x = a, *y = b;
+    return (x->last_offset > y->last_offset) - (x->last_offset < y->last_offset);
+}
+
+void txnends_sort(struct producer_end *ends, size_t n) {
+    if (n) qsort(ends, n, sizeof(*ends), by_producer);
+}
+
+void txnends_sort_by_end(struct producer_end *ends, size_t n) {
+    if (n) qsort(ends, n, sizeof(*ends), by_last);
+}
+
+const struct producer_end *txnends_at(const struct producer_end *ends, size_t n, const struct batch_header *h) {
+    const struct producer_end at = {.producer_id = h->producer_id, .first_offset = h->base_offset};
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (by_producer(&ends[mid], &at) <= 0) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo && ends[lo - 1].producer_id == h->producer_id ? &ends[lo - 1] : NULL;
+}
+
+bool txnends_have(const struct producer_end *ends, size_t n, const struct batch_header *h) {
+    if (!(h->attributes & BATCH_TRANSACTIONAL) || h->attributes & BATCH_CONTROL) return false;
+    const struct producer_end *e = txnends_at(ends, n, h);
+    return e && e->last_offset > h->base_offset;
 }

@@ -23,4 +23,12 @@ int txnindex_read(struct fs *fs, const char *stem, struct buf *ret, struct err *
 // Appends to *ret those that overlap [from, to) (a buf of struct producer_end). *ret_complete: no later segment can hold another.
 int txnindex_collect(struct fs *fs, const char *stem, int64_t from, int64_t to, struct buf *ret, bool *ret_complete, struct err *err) MUST_USE;
 
+// Lists of ends: by producer and first offset, or by last offset.
+void txnends_sort(struct producer_end *ends, size_t n);
+void txnends_sort_by_end(struct producer_end *ends, size_t n);
+// Of a list that txnends_sort sorted: the last one of the batch's producer that begins at or before the batch, or NULL.
+const struct producer_end *txnends_at(const struct producer_end *ends, size_t n, const struct batch_header *h);
+// Whether the batch holds records of one of them.
+bool txnends_have(const struct producer_end *ends, size_t n, const struct batch_header *h);
+
 #endif

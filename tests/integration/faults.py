@@ -91,8 +91,8 @@ def flip(path, at):
 
 
 def damaged(scratch):
-    """Damage in one topic, found at a start after a crash: that topic's pipeline stops and says where and what to do, keeping the bytes;
-    another goes on."""
+    """Damage in one topic, met by a reader: that topic stops and says where and what to do, keeping the bytes; another goes on. Doing what it
+    says, the sink goes on behind the damage, and what it has lost is told."""
     daemon = Daemon(scratch, {n: pipeline(scratch, n) for n in ('bad', 'good')}, args=['--set', 'log.checkpoint.interval.ms=10', '--set', 'offset.flush.interval.ms=100'])
     with daemon:
         for n in ('bad', 'good'):
@@ -102,7 +102,8 @@ def damaged(scratch):
         wait_until('delivered', lambda: len(arrived(scratch, 'bad')) == 4)
         wait_until('the sink has committed', lambda: [o['offset']['kafka_offset'] for o in daemon.json('offsets', 'get', 'bad-sink')['offsets']] == [4])
     path = segment_of(daemon, 'bad')
-    flip(path, 70)
+    for at in (64, 66, 70):
+        flip(path, at)
     kept = open(path, 'rb').read()
     daemon.files.append(scratch.file('late.yaml', 'pipeline: late\nsink: {connector: file, topics: [bad], path: "%s"}\n' % scratch.file('late.out')))
     with daemon:
@@ -116,15 +117,19 @@ def damaged(scratch):
         wait_until('a sink that reads it stops', lambda: task(daemon, 'late-sink')['state'] == 'FAILED')
         shown = daemon.run('status', check=False)
         same('exit code of status', shown.returncode, 1)
-        for part in (os.path.basename(path), 'checksum', 'connectd log-dump', 'connectd offsets set late-sink'):
+        for part in (os.path.basename(path), 'checksum', 'connectd log-repair show bad-0'):
             assert part in shown.stdout, '%r is not in:\n%s' % (part, shown.stdout)
         same('the other', daemon.states()['good-sink'], ['RUNNING'])
+        same('the bytes', open(path, 'rb').read(), kept)
         # What the hint says.
-        daemon.run('stop', 'late-sink')
-        daemon.run('offsets', 'set', 'late-sink', 'bad/0=3')
-        daemon.run('resume', 'late-sink')
+        same('exit code of show', daemon.run('log-repair', 'show', 'bad-0', check=False).returncode, 65)
+        done = json.loads(daemon.run('log-repair', 'accept', 'bad-0', '--yes', '--json').stdout)
+        same('what is lost', [(g['first'], g['end']) for g in done['gaps']], [(0, 3)])
+        aside = open(os.path.join(daemon.data, done['quarantined'][0]), 'rb').read()
+        assert aside and kept.startswith(aside), 'the bytes were not kept'
+        daemon.run('restart', 'late-sink')
         wait_until('it goes on behind the damage', lambda: arrived(scratch, 'late') == ['four'])
-    assert open(path, 'rb').read().startswith(kept[:200]), 'the bytes were not kept'
+        wait_until('it is told what it has lost', lambda: 'bad-0@0 to 2 were damaged on disk and accepted as lost before connect-late-sink' in daemon.tail())
 
 
 def restored(scratch):

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """read_log.py DATA.DIR   every durable record of a log at rest, as JSON lines: written from docs/on-disk.md alone, with no code of ours."""
 import functools, io, json, os, struct, sys  # noqa: E401
-FIELDS = {1: 'IIQ', 2: 'IQQTT', 3: 'IIIqqiT', 4: 'IqIQIqqB', 5: 'Iiq', 6: 'IT', 7: 'IQQTI', 8: 'II', 9: 'IqT', 10: 'Iqq', 32: 'IQQTTII', 33: 'I',
-          34: 'IIII', 35: 'IT', 36: 'IqQIq', 37: 'IqIQQqqIIqB', 38: 'Iq', 39: 'Iq', 40: 'IqIqIQIq', 41: 'Q'}  # by kind; a uuid is QQ
+FIELDS = {1: 'IIQ', 2: 'IQQTT', 3: 'IIIqqiT', 4: 'IqIQIqqB', 5: 'Iiq', 6: 'IT', 7: 'IQQTI', 8: 'II', 9: 'IqT', 10: 'Iqq', 11: 'IIqQq', 32: 'IQQTTII',
+          33: 'I', 34: 'IIII', 35: 'IT', 36: 'IqQIq', 37: 'IqIQQqqIIqB', 38: 'Iq', 39: 'Iq', 40: 'IqIqIQIq', 41: 'Q', 42: 'IIqQq'}  # by kind; a uuid is QQ
 TABLE = [functools.reduce(lambda c, _: c >> 1 ^ 0x82F63B78 * (c & 1), range(8), i) for i in range(256)]
 
 def crc32c(data, crc=0):

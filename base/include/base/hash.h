@@ -10,6 +10,10 @@
 // CRC-32C of p[0..n), continuing from `crc` (0 to start). Uses SSE4.2 or ARMv8 instructions where the CPU has them.
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);
 uint32_t crc32c_portable(uint32_t crc, const void *p, size_t n); // the same by table, on any CPU
+// Which single byte, when it alone was changed, makes the CRC-32C of n bytes differ by `difference` (the one xor the other)? Bytes that would
+// explain it, the last one first, at most `max`; the xor of old and new byte is `mask`. About one of 16 million bytes does so by accident.
+struct crc_byte { uint64_t position; uint8_t mask; };
+size_t crc32c_one_byte(uint32_t difference, uint64_t n, struct crc_byte *ret, size_t max);
 // murmur2 with seed 0x9747b28c, as org.apache.kafka.common.utils.Utils.murmur2.
 uint32_t murmur2(const void *p, size_t n);
 // java.lang.String.hashCode over ASCII/UTF-8 bytes decoded as UTF-16, for Kafka's internal-topic partitioners.

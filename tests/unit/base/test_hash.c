@@ -4,6 +4,23 @@
 #include "test.h"
 
 // RFC 3720 B.4, and the check value of the CRC catalogue.
+TEST(a_single_changed_byte_is_found_by_what_it_does_to_the_crc32c) {
+    uint8_t bytes[3000];
+    struct crc_byte found[8];
+    for (size_t i = 0; i < sizeof(bytes); i++) bytes[i] = (uint8_t)(i * 31 + (i >> 3));
+    for (size_t at = 0; at < sizeof(bytes); at += 7) {
+        uint8_t mask = (uint8_t)(at % 255 + 1);
+        uint32_t was = crc32c(9, bytes, sizeof(bytes));
+        bytes[at] ^= mask;
+        uint32_t is = crc32c(9, bytes, sizeof(bytes));
+        bytes[at] ^= mask;
+        assert_int_equal(crc32c_one_byte(was ^ is, sizeof(bytes), found, 8), 1);
+        assert_int_equal(found[0].position, at);
+        assert_int_equal(found[0].mask, mask);
+    }
+    assert_int_equal(crc32c_one_byte(0, sizeof(bytes), found, 8), 0);
+}
+
 TEST(crc32c_has_the_published_values) {
     uint8_t bytes[32];
     assert_int_equal(crc32c(0, "123456789", 9), 0xe3069283);

@@ -11,6 +11,8 @@
 #include "fixture.h"
 #include "fs_crash.h"
 #include "cleaner.h"
+#include "index.h"
+#include "store_int.h"
 
 // ── an idempotent producer that retries ──────────────────────────────────────────────────────────────────────────────
 
@@ -465,4 +467,51 @@ TEST(a_full_disk_refuses_writes_goes_on_reading_and_recovers_by_itself) {
     assert_true(fixture_put(s, "t", 0, "room again", &err) > 0);
     fixture_close(s);
     fs_close(fs);
+}
+
+// ── indexes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static struct buf events;
+static void note_event(void *arg, enum store_event_kind kind, const char *text) { buf_printf(&events, "%d %s\n", kind, text); }
+
+TEST(a_failed_sync_of_a_sealed_index_is_told_and_the_index_made_anew_and_the_store_goes_on) {
+    static const int errors[] = {EIO, ENOSPC};
+    for (int k = 0; k < 4; k++) {
+        struct fs *fs = fs_fault_new(fs_mem_new());
+        struct store *s = fixture_open(fs);
+        struct fs_file *log;
+        struct fs_stat st;
+        struct err err;
+        bool for_ever = k >= 2;
+        buf_clear(&events);
+        s->o.event = note_event;
+        fixture_topic(s, "t", 1, "segment.bytes", "6000");
+        fixture_fill(s, "t", 0, 20, 500);
+        fs_fault_add(fs, (struct fs_fault_rule){.ops = FS_OP_SYNC, .path = "0.index", .sys = errors[k % 2], .forever = for_ever});
+        assert_ok(store_checkpoint(s, &err), err);
+        fs_fault_clear(fs);
+        assert_ok(store_health(s, &err), err);
+        assert_has(buf_cstr(&events), "1 index of t-0/00000000000000000000: ");
+        assert_has(buf_cstr(&events), for_ever ? "is gone, and reads there begin at its start" : "it was made anew");
+        if (!for_ever) {
+            assert_ok(fs->ops->open(fs, "t-0/00000000000000000000.log", FS_READ, &log, &err), err);
+            assert_ok(fs->ops->fstat(log, &st, &err), err);
+            assert_ok(index_verify(&(struct index_options){.fs = fs, .stem = "t-0/00000000000000000000"}, log, st.size, &err), err);
+            assert_ok(fs->ops->close(log, &err), err);
+        } else {
+            assert_int_not_equal(fs->ops->stat(fs, "t-0/00000000000000000000.index", &st, NULL), 0);
+        }
+        struct topic *t = topic_get(s, "t");
+        for (int64_t from = 0; from < 20; from++) {
+            struct buf out = {0};
+            struct read_result r;
+            assert_ok(partition_read(topic_partition(t, 0), &(struct read_request){.from = from, .max_bytes = 1}, &out, &r, &err), err);
+            assert_int_equal(r.next, from + 1);
+            buf_done(&out);
+        }
+        topic_unref(t);
+        fixture_close(s);
+        fs_close(fs);
+    }
+    buf_done(&events);
 }

@@ -93,7 +93,7 @@ TEST(a_read_into_the_middle_of_a_batch_begins_with_that_batch) {
     fs_close(fs);
 }
 
-TEST(a_damaged_batch_is_not_served_and_those_before_it_are) {
+TEST(a_read_that_meets_a_damaged_batch_stops_the_partition_and_what_came_before_was_good) {
     struct fs *fs = fs_mem_new();
     struct store *s = fixture_open(fs);
     struct topic *t;
@@ -112,7 +112,10 @@ TEST(a_damaged_batch_is_not_served_and_those_before_it_are) {
     assert_fails(partition_read(p, &q, &out, &r, &err), err, ERR_CORRUPT);
     assert_has(err.msg, "t-0/00000000000000000000.log at byte");
     assert_has(err.msg, "checksum");
-    assert_int_equal(fixture_put(s, "t", 0, "goes on", &err), 10);
+    assert_has(err.hint, "connectd log-repair show t-0");
+    assert_int_equal(fixture_put(s, "t", 0, "refused", &err), -1);
+    assert_int_equal(err.code, ERR_CORRUPT);
+    assert_has(err.hint, "connectd log-repair show t-0");
     buf_done(&out);
     topic_unref(t);
     fixture_close(s);

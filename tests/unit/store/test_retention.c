@@ -74,7 +74,7 @@ TEST(the_oldest_segments_go_when_there_are_more_bytes_than_retention_bytes) {
 }
 
 struct lost { char holder[32]; int64_t first, last; int calls; };
-static void note_lost(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last) {
+static void note_lost(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last, bool damaged) {
     struct lost *l = arg;
     snprintf(l->holder, sizeof(l->holder), "%s", holder);
     l->first = first, l->last = last, l->calls++;

@@ -22,7 +22,7 @@ static void hear(void *arg, enum store_event_kind kind, const char *text) {
 }
 
 struct lost { int calls; int64_t first; char holder[32]; };
-static void note_lost(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last) {
+static void note_lost(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last, bool damaged) {
     struct lost *l = arg;
     if (!l->calls++) l->first = first, snprintf(l->holder, sizeof(l->holder), "%s", holder);
 }

@@ -368,7 +368,9 @@ static void replace_topic(struct store *s) {
 }
 
 static struct store *replacing;
-static void replace_when_lost(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last) { replace_topic(replacing); }
+static void replace_when_lost(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last, bool damaged) {
+    replace_topic(replacing);
+}
 
 static void expect_new_alone(struct store *s, struct fs *fs) {
     s = fixture_reopen(s, &fs);

@@ -235,9 +235,11 @@ int store_open_txns(struct store *s, int (*each)(void *arg, const struct open_tx
 
 // The lowest offset somebody of ours still has to read (promise 5): retention by time stops there until the topic's byte budget
 // (retention.bytes, or log.total.bytes) is passed; then it deletes and calls `lost` with the range. INT64_MAX releases. What
-// partition_delete_before deletes is not waited for. Who is within a day of losing something is told of by an event, and in the status.
+// partition_delete_before deletes is not waited for. Who is within a day of losing something is told of by an event, and in the status. Who accepts
+// damage calls `lost`, too (`damaged`, store/repair.h).
 void partition_hold(struct partition *p, const char *holder, int64_t lowest);
-void store_on_lost(struct store *s, void (*lost)(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last), void *arg);
+void store_on_lost(struct store *s,
+                   void (*lost)(void *arg, struct partition *p, const char *holder, int64_t first, int64_t last, bool damaged), void *arg);
 
 // Runs one round of retention and rewriting now, on the caller's thread (tests, `log.cleaner` by hand).
 int store_clean(struct store *s, struct err *err) MUST_USE;

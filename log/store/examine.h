@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// What of a segment file is what was written: its batches one by one, and the damaged areas between them. Reads only; one thread.
+//
+//   file: | batch | batch | ▒▒▒ area ▒▒▒ | batch | … |      an area: bytes, and the offsets that may have lain in them
+//
+// A batch counts when its header makes sense, its checksum is right, its offset goes on from the batch before (or not below it, where a
+// rewrite left gaps) and its leader epoch is the one of its offset. Behind damage the walk goes on at the next batch that others follow:
+// bytes inside of a record that look like a batch do not pass for one. The checksum of the whole file has the last word: when it is wrong
+// though nothing is, or more than damage can explain, then the file is another one, and no batch of it counts. Where a single changed byte explains
+// both the file's checksum and the damaged batch, nothing is lost.
+#ifndef STORE_EXAMINE_H
+#define STORE_EXAMINE_H
+
+#include "partition.h"
+
+struct segment_facts {              // what the catalogue knows
+    struct fs *fs;                  // borrowed, as the rest
+    char path[SEGMENT_PATH];        // of the log file
+    int64_t base, end;              // offsets
+    uint64_t size;                  // durable bytes
+    uint32_t crc;
+    int64_t max_ts;
+    bool sealed, sparse;            // sparse: rewritten, offsets may be missing
+    const struct epoch_start *epochs;
+    uint32_t epoch_count;
+};
+
+struct bad_area {
+    uint64_t position, size;        // of the durable bytes; the file may end before
+    int64_t first, end;             // offsets
+    char why[200];
+};
+// One byte was changed and nothing else: both checksums say which, and what it was. It is read as it was written.
+struct mended { uint64_t position; uint8_t mask; };
+struct examined {
+    bool missing;                   // there is no file
+    struct mended mended;           // mask 0: none
+    uint64_t file_size;
+    uint64_t unreadable;            // bytes that the disk did not give: it may do so another time
+    struct bad_area *areas;         // in order; none, and nothing mended: every durable byte is right
+    size_t n, cap;
+    uint64_t batches, records;      // outside of them
+};
+void examined_done(struct examined *e);
+uint64_t examined_bytes(const struct examined *e);   // of all areas
+int64_t examined_offsets(const struct examined *e);
+
+// Looks at the whole file. Damage is a result, not a failure: -1 is for what says nothing of the bytes (no memory, no permission).
+int examine_segment(const struct segment_facts *f, struct examined *ret, struct err *err) MUST_USE;
+// Calls `each` for every batch outside of the areas, in order; stops at non-zero and returns it. ERR_AGAIN: the file changed since.
+int examine_each(const struct segment_facts *f, const struct examined *e,
+                 int (*each)(void *arg, const uint8_t *p, const struct batch_header *h, struct err *err), void *arg,
+                 struct err *err) MUST_USE;
+// As fs_pread_full; blocks that the disk does not give become zeros, and their bytes are counted. 1 as soon as there is one, and *why says it.
+int examine_read(struct fs *fs, struct fs_file *f, void *p, size_t n, uint64_t at, uint64_t *unreadable, struct err *why) MUST_USE;
+
+#endif
