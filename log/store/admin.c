@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "flusher.h"
+#include "many.h"
 #include "recovery.h"
 
 enum { TOPIC_NAME_MOST = 249, PARTITIONS_MOST = 100000, PRODUCER_BLOCK = 1000 };
@@ -25,6 +26,14 @@ static int check_count(const char *name, int64_t count, struct err *err) {
 
 // ── folders ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+static int sync_made(void *arg, size_t i, struct err *err) {
+    struct topic *t = arg;
+    struct fs *fs = t->store->fs;
+    char folder[SEGMENT_PATH];
+    partition_folder(topic_partition(t, (int32_t)i), folder);
+    return MUTANT("create-without-dir-sync") ? 0 : fs->ops->sync_dir(fs, folder, err);
+}
+
 // Makes the folders of partitions [from, from + count) through a stand-in that is thrown away; on failure none is left.
 static int make_folders(struct store *s, const char *name, struct uuid uuid, struct settings *settings, const struct edit *e, struct err *err) {
     struct topic *t = topic_new(s, e->topic, uuid, str_of(name), settings);
@@ -36,11 +45,7 @@ static int make_folders(struct store *s, const char *name, struct uuid uuid, str
         failed = folder_create(s, p, err);
     }
     // All are made before the first is synced: one commit of the file system then serves them all.
-    for (uint32_t i = 0; i < made && !failed; i++) {
-        char folder[SEGMENT_PATH];
-        partition_folder(topic_partition(t, (int32_t)i), folder);
-        if (!MUTANT("create-without-dir-sync")) failed = s->fs->ops->sync_dir(s->fs, folder, err);
-    }
+    if (!failed) failed = many(made, sync_made, t, err);
     TEST_POINT("create-made");
     if (!failed) failed = s->fs->ops->sync_dir(s->fs, ".", err);
     TEST_POINT("create-synced");

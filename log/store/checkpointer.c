@@ -6,8 +6,7 @@
 
 #include "catalogue.h"
 #include "flusher.h"
-
-enum { SYNC_THREADS = 15, SYNC_FILES = 8 }; // helpers at most, and files for which one is worth starting
+#include "many.h"
 
 void checkpointer_init(struct checkpointer *c) {
     pthread_mutex_init(&c->round, NULL);
@@ -162,45 +161,17 @@ int checkpointer_spill(struct store *s, struct err *err) {
     return 0;
 }
 
-// Many files are synced by several threads: the file system then commits once for all that wait.
-struct sync_work {
-    struct store *s;
-    const struct capture *c;
-    atomic_size_t next;
-    atomic_bool failed;
-    pthread_mutex_t lock; // guards err
-    struct err err;
-};
-
-static void note_failure(struct sync_work *w, const struct err *err) {
-    LOCK_SCOPE(&w->lock);
-    if (!atomic_exchange(&w->failed, true)) w->err = *err;
-}
-
 // A topic deleted meanwhile takes its files along: what fails then fails for that.
-static void *sync_some(void *arg) {
-    struct sync_work *w = arg;
-    while (!atomic_load(&w->failed)) {
-        size_t i = atomic_fetch_add(&w->next, 1);
-        struct err err;
-        if (i >= w->c->dirty_count) break;
-        const struct dirty *d = &w->c->dirty[i];
-        if (sync_segment(w->s, d, &err) && !atomic_load(&d->seg->dropped)) note_failure(w, &err);
-    }
-    return NULL;
+struct sync_work { struct store *s; const struct capture *c; };
+
+static int sync_one(void *arg, size_t i, struct err *err) {
+    const struct sync_work *w = arg;
+    const struct dirty *d = &w->c->dirty[i];
+    return sync_segment(w->s, d, err) && !atomic_load(&d->seg->dropped) ? -1 : 0;
 }
 
 static int sync_all(struct store *s, const struct capture *c, struct err *err) {
-    struct sync_work w = {.s = s, .c = c, .lock = PTHREAD_MUTEX_INITIALIZER};
-    pthread_t threads[SYNC_THREADS];
-    size_t n = 0, want = c->dirty_count / SYNC_FILES;
-    while (n < want && n < SYNC_THREADS && !thread_start(&threads[n], "checkpoint-sync", sync_some, &w, NULL)) n++;
-    sync_some(&w);
-    while (n) pthread_join(threads[--n], NULL);
-    pthread_mutex_destroy(&w.lock);
-    if (!atomic_load(&w.failed)) return 0;
-    *err = w.err;
-    return -1;
+    return many(c->dirty_count, sync_one, &(struct sync_work){s, c}, err);
 }
 
 static int complete(struct store *s, void *arg, struct err *err) {
@@ -289,6 +260,25 @@ int checkpointer_run(struct store *s, struct err *err) {
     flusher_wake(s);
     if (failed && err) *err = why;
     return failed;
+}
+
+struct past { const struct partition *p; bool is; };
+
+static int look_past(struct store *s, void *arg, struct err *err) {
+    struct past *x = arg;
+    x->is = !x->p->changed;
+    return 0;
+}
+
+// While no round is at work, what did not change since the last capture is in the last checkpoint, if that went well.
+int checkpointer_past(struct store *s, const struct partition *p, struct err *err) {
+    struct past x = {p, false};
+    struct err ignored;
+    pthread_mutex_lock(&s->checkpointer.round);
+    int failed = store_check_running(s, err) || store_call(s, look_past, &x, false, err);
+    pthread_mutex_unlock(&s->checkpointer.round);
+    if (failed) return -1;
+    return x.is && !checkpointer_failed(s, &ignored) ? 0 : checkpointer_run(s, err);
 }
 
 bool checkpointer_failed(struct store *s, struct err *ret) {

@@ -22,5 +22,7 @@ void checkpointer_hurry(struct store *s);                       // somebody wait
 int checkpointer_spill(struct store *s, struct err *err) MUST_USE;
 bool checkpointer_failed(struct store *s, struct err *ret);     // the last attempt
 int checkpointer_run(struct store *s, struct err *err) MUST_USE; // one now, on this thread
+// A durable checkpoint lies past everything that frames said of the partition so far; one now, if none does.
+int checkpointer_past(struct store *s, const struct partition *p, struct err *err) MUST_USE;
 
 #endif

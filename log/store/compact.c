@@ -319,7 +319,7 @@ static int note_done(struct store *s, void *arg, struct err *err) {
 
 static int compact(struct compaction *x, struct err *err) {
     // Past what is replaced there must be a checkpoint: its frames name the old files.
-    if (checkpointer_run(x->s, err) || store_call(x->s, copy_producers, x, false, err) || gather_aborted(x, err)) return -1;
+    if (checkpointer_past(x->s, x->p, err) || store_call(x->s, copy_producers, x, false, err) || gather_aborted(x, err)) return -1;
     struct rewrite_options o = {
         .fs = x->s->fs,
         .now_ms = x->now,

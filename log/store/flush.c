@@ -5,6 +5,7 @@
 #include "catalogue.h"
 #include "cleaner.h"
 #include "group.h"
+#include "many.h"
 
 // ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -80,9 +81,30 @@ static void put_frame(struct group *g) {
     }
 }
 
+static int sync_folder(void *arg, size_t i, struct err *err) {
+    struct partition *const *rolled = arg;
+    struct fs *fs = rolled[i]->topic->store->fs;
+    char folder[SEGMENT_PATH];
+    partition_folder(rolled[i], folder);
+    return MUTANT("roll-without-dir-sync") ? 0 : fs->ops->sync_dir(fs, folder, err);
+}
+
+// Final when it fails: other names went with those.
+static int sync_rolled(struct group *g, struct err *err) {
+    struct partition **rolled = arena_alloc(&g->arena, g->step_count * sizeof(*rolled));
+    size_t n = 0;
+    for (size_t i = 0; i < g->step_count; i++)
+        if (g->steps[i].rolled) rolled[n++] = g->steps[i].rolled;
+    if (!n) return 0;
+    if (many(n, sync_folder, rolled, err)) return -1;
+    TEST_POINT("roll-synced");
+    return 0;
+}
+
 enum group_result group_write(struct group *g, struct err *err) {
     struct store *s = g->s;
     if (!g->step_count) return GROUP_DONE; // duplicates only
+    if (sync_rolled(g, err)) return GROUP_STOP;
     if (store_check_running(s, err)) return GROUP_STOP; // by one of the commits that were to be in it, or by another thread
     if (write_steps(g, err)) return GROUP_FAILED;
     TEST_POINT("commit-written");

@@ -118,16 +118,6 @@ static bool roll_due(const struct group *g, const struct partition *p, size_t mo
     return t->size / interval * INDEX_ENTRY > (uint64_t)st->segment_index_bytes;
 }
 
-static int make_segment(struct store *s, struct partition *p, struct segment *next, struct err *err) {
-    char folder[SEGMENT_PATH];
-    partition_folder(p, folder);
-    if (segment_create_files(s, p, next, err)) return -1;
-    TEST_POINT("roll-created");
-    if (!MUTANT("roll-without-dir-sync") && s->fs->ops->sync_dir(s->fs, folder, err)) return store_stop(s, err), -1; // final: other names went with it
-    TEST_POINT("roll-synced");
-    return 0;
-}
-
 // What is known of producers where the segment begins, as Kafka keeps it beside one. Nothing of ours needs it: recovery has the checkpoint's.
 static void write_snapshot(struct store *s, const struct partition *p, int64_t base) {
     struct buf text = {0};
@@ -143,16 +133,17 @@ static void write_snapshot(struct store *s, const struct partition *p, int64_t b
     buf_done(&text);
 }
 
-// The new segment's files are made and durable before any frame can name it.
+// The new segment's files are made; group_write makes their names durable before any frame can name it.
 static int roll(struct group *g, struct partition *p, struct err *err) {
     struct store *s = g->s;
     struct segment *next = segment_new(p->tail.next, 0);
     if (segment_active_index(s, p, p->tail.seg, NULL)) {} // to be sealed; it is a cache
-    if (dirty_add(s, p, p->tail.seg, err) || make_segment(s, p, next, err)) {
+    if (dirty_add(s, p, p->tail.seg, err) || segment_create_files(s, p, next, err)) {
         segment_unlink_files(s, p, next->base, NULL); // what stays is empty, and recovery removes it
         segment_unref(&s->files, next);
         return -1;
     }
+    TEST_POINT("roll-created");
     write_snapshot(s, p, next->base);
     struct step step = {.rolled = p, .next = next, .ended = p->tail.range};
     step.edit = (struct edit){.kind = EDIT_ROLL, .partition = p->id, .base = next->base, .size = p->tail.size, .time = g->now_ms};

@@ -159,7 +159,7 @@ static int unlink_going(struct store *s, const struct plan *x, struct err *err) 
 static int drop(struct store *s, struct plan *x, struct err *err) {
     if (MUTANT("unlink-before-log-start") && unlink_going(s, x, err)) return -1;
     // Past what goes there must be a checkpoint, or replay would look for it.
-    if (checkpointer_run(s, err) || store_call(s, frame_drop, x, true, err)) return -1;
+    if (checkpointer_past(s, x->p, err) || store_call(s, frame_drop, x, true, err)) return -1;
     tell_lost(s, x);
     return unlink_going(s, x, err);
 }

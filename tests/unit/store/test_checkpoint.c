@@ -192,6 +192,25 @@ static void make_or_delete(struct store *s, unsigned step) {
     }
 }
 
+// Into a topic that is compacted.
+static void put_keyed(struct store *s, unsigned key) {
+    struct topic *t = topic_get(s, "latest");
+    for (int i = 0; i < 4; i++) {
+        struct batch_builder b;
+        struct buf out = {0};
+        struct err err;
+        struct commit *c = commit_new(s);
+        char name[8];
+        int n = snprintf(name, sizeof(name), "k%u", key);
+        batch_begin(&b, &out, CODEC_NONE);
+        batch_add(&b, 1700000000000, str_make(name, (size_t)n), STR("a value of some length, to end segments"), NULL, 0);
+        assert_ok(batch_end(&b, &err), err);
+        assert_ok(commit_append(c, topic_partition(t, 0), &out, true, &err), err);
+        assert_ok(store_commit_wait(s, c, NULL, &err), err);
+    }
+    topic_unref(t);
+}
+
 static void change_something(struct store *s, uint64_t *seed, unsigned step) {
     enum { PARTITIONS = 40 };
     struct err err;
@@ -199,6 +218,7 @@ static void change_something(struct store *s, uint64_t *seed, unsigned step) {
     struct topic *t = topic_get(s, "many");
     unsigned what = (unsigned)(test_random(seed) % 32);
     if (what < 2) make_or_delete(s, step);
+    if (what == 6) put_keyed(s, (unsigned)(test_random(seed) % 9));
     if (what == 5) assert_ok(store_topic_alter(s, "many", 0, &(struct topic_setting){"retention.bytes", step % 2 ? "900" : NULL}, 1, &err), err);
     if (what == 2) assert_ok(store_clean(s, &err), err);
     if (what == 3) {
@@ -209,7 +229,7 @@ static void change_something(struct store *s, uint64_t *seed, unsigned step) {
         int64_t id;
         assert_ok(store_producer_id(s, &id, &err), err);
     }
-    if (what > 5) assert_true(fixture_put(s, "many", p, "some text that fills a segment soon", &err) >= 0);
+    if (what > 6) assert_true(fixture_put(s, "many", p, "some text that fills a segment soon", &err) >= 0);
     topic_unref(t);
 }
 
@@ -219,6 +239,8 @@ TEST(a_start_finds_what_checkpoints_and_frames_said_whatever_was_written_whole) 
     struct err err;
     uint64_t seed = 7;
     fixture_topic(s, "many", 40, "segment.bytes", "400");
+    static const struct topic_setting latest[] = {{"segment.bytes", "400"}, {"cleanup.policy", "compact"}};
+    assert_ok(store_topic_create(s, "latest", 1, latest, 2, &err), err);
     for (unsigned step = 0; step < 600; step++) {
         change_something(s, &seed, step);
         if (test_random(&seed) % 3 == 0) assert_ok(store_checkpoint(s, &err), err);

@@ -197,6 +197,25 @@ TEST(a_start_after_a_kill_takes_calls_for_the_partitions_written_since_the_check
     fs_close(fs);
 }
 
+// ── the cleaner ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+TEST(retention_of_many_partitions_takes_a_checkpoint_only_for_those_that_changed_since_the_last) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = open_with(fs, 0, false);
+    struct err err;
+    make_topic(s, 100);
+    for (int i = 0; i < 3; i++) put_many(s, 0, 100, -1, -1, 1000);
+    assert_ok(store_topic_alter(s, "t", 0, &(struct topic_setting){"retention.bytes", "1"}, 1, &err), err);
+    assert_ok(store_checkpoint(s, &err), err);
+    assert_int_equal(fixture_put(s, "t", 7, "new", &err), 3);
+    uint64_t before = atomic_load(&s->checkpoints);
+    assert_ok(store_clean(s, &err), err);
+    for (int32_t p = 0; p < 100; p++) assert_int_equal(fixture_offsets(s, "t", p).segments, 1);
+    assert_int_equal(atomic_load(&s->checkpoints) - before, 1);
+    fixture_close(s);
+    fs_close(fs);
+}
+
 // ── what is shown ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static const char *status_of(struct store *s) {
