@@ -160,6 +160,21 @@ void cleaner_hurry(struct store *s) {
     pthread_cond_signal(&s->cleaner.wake);
 }
 
+// State topics are written to without end and keep little: a round is due each time that so many segments' worth has come, however fast.
+enum { DIRTY_SEGMENTS = 8 };
+
+void cleaner_rolled(struct store *s, const struct partition *p) {
+    const struct settings *st = topic_settings(p->topic);
+    uint64_t dirty = 0, all = 0, step = DIRTY_SEGMENTS * (uint64_t)st->segment_bytes;
+    if (!st->policy_compact) return;
+    for (size_t i = 0; i + 1 < p->seg_count; i++) {
+        all += p->segs[i]->size;
+        if (p->segs[i]->base >= p->compacted) dirty += p->segs[i]->size;
+    }
+    uint64_t last = p->segs[p->seg_count - 2]->size, before = dirty < last ? 0 : dirty - last;
+    if (dirty / step != before / step && (double)dirty > st->min_cleanable_dirty_ratio * (double)all) cleaner_hurry(s);
+}
+
 int cleaner_start(struct store *s, struct err *err) {
     if (s->o.cleaner_off) return look_for_files(s), 0;
     if (thread_start(&s->cleaner.thread, "cleaner", run, s, err)) return -1;

@@ -14,6 +14,8 @@ int cleaner_start(struct store *s, struct err *err) MUST_USE;
 void cleaner_stop(struct store *s);
 void cleaner_hurry(struct store *s); // a round soon
 bool cleaner_is_over(void *store);   // it is being stopped
+// [flusher] A segment has ended: a round soon, when it is compacted and much of it is new.
+void cleaner_rolled(struct store *s, const struct partition *p);
 
 // retention.c: a record's time where it is sane, else when it was appended. Of a segment: of its newest record, `now` while that is not known.
 int64_t time_or_append(int64_t timestamp, int64_t appended);

@@ -234,24 +234,36 @@ static void leave_rest(struct compaction *x) {
 // Bytes of the disk that a rewrite, which gives back more than it takes, must not touch: what markers and the coordinator's commits may need.
 static uint64_t spare_bytes(const struct compaction *x) { return x->s->o.reserve_bytes / 8 * (topic_internal(x->p->topic) ? 3 : 6); }
 
-// The largest segment to make of several; where there is little room, one that surely fits.
+// The largest segment to make of several.
 static uint64_t group_most(const struct compaction *x) {
-    struct fs_space space;
-    uint64_t most = (uint64_t)x->st->segment_bytes, spare = spare_bytes(x);
-    if (most > x->s->budget.segment_most) most = x->s->budget.segment_most;
-    if (x->s->fs->ops->space(x->s->fs, &space, NULL)) return most;
-    uint64_t room = space.available > spare ? space.available - spare : 0;
-    return most < room ? most : room;
+    uint64_t most = (uint64_t)x->st->segment_bytes;
+    return most < x->s->budget.segment_most ? most : x->s->budget.segment_most;
 }
 
-// Neighbours that together make no more than one segment.
+// What one may grow to whatever the guess: an index knows no more, and where there is little room it must surely fit.
+static uint64_t group_limit(const struct compaction *x) {
+    struct fs_space space;
+    uint64_t spare = spare_bytes(x);
+    if (x->s->fs->ops->space(x->s->fs, &space, NULL)) return INT32_MAX;
+    uint64_t room = space.available > spare ? space.available - spare : 0;
+    return room < INT32_MAX ? room : INT32_MAX;
+}
+
+// About what will be left of a segment; of many small commits to few keys nearly nothing. Where old segments are deleted too, young ones
+// must not come to lie in one with them.
+static uint64_t guess(const struct compaction *x, size_t i) {
+    bool scanned = end_of(x, i) > x->start && end_of(x, i) <= x->limit && !x->st->policy_delete;
+    return scanned ? (uint64_t)((double)x->segs[i]->size * rewrite_share(x->rewrite)) : x->segs[i]->size;
+}
+
+// Neighbours that together make about one segment: each swap has its price, however little is in it.
 static size_t group_size(const struct compaction *x, size_t from) {
-    uint64_t bytes = x->segs[from]->size, most = group_most(x);
+    uint64_t most = group_most(x), limit = group_limit(x), bytes = x->segs[from]->size, left = guess(x, from);
     size_t n = 1;
     for (; from + n < x->n && n < GROUP_MOST; n++) {
-        const struct segment *g = x->segs[from + n];
-        if (bytes + g->size > most || end_of(x, from + n) - x->segs[from]->base > INT32_MAX) break;
-        bytes += g->size;
+        bytes += x->segs[from + n]->size;
+        left += guess(x, from + n);
+        if (left > most || bytes > limit || end_of(x, from + n) - x->segs[from]->base > INT32_MAX) break;
     }
     return n;
 }

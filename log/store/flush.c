@@ -213,8 +213,12 @@ void group_publish(struct group *g) {
     struct store *s = g->s;
     for (size_t i = 0; i < g->step_count; i++) {
         const struct step *step = &g->steps[i];
-        if (step->rolled) catalogue_roll(step->rolled, step->next, &step->edit);
-        else publish_range(s, step->range, g->now_ms);
+        if (step->rolled) {
+            catalogue_roll(step->rolled, step->next, &step->edit);
+            cleaner_rolled(s, step->rolled);
+        } else {
+            publish_range(s, step->range, g->now_ms);
+        }
         if (step->range) {
             activity_framed(step->range->p, step->range->appends, step->range->size);
             atomic_fetch_add_explicit(&s->batches, step->range->appends, memory_order_relaxed);

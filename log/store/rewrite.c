@@ -21,6 +21,7 @@ struct rewrite {
     struct rewrite_options o;
     struct producer_end *aborted; // by producer id, then first offset
     struct keytable *keys;
+    uint64_t scanned;             // records
     int64_t limit;                // from here on batches are copied as they are
     struct map left;              // producer id → this: has records left of the transaction that is open at this point of the writing
     struct buf window, scratch, batch;
@@ -125,6 +126,7 @@ static int scan_batch(struct rewrite *r, const uint8_t *p, const struct batch_he
     if (h->attributes & BATCH_CONTROL || is_aborted(r, h)) return 0;
     if (record_iter_init(&it, p, batch_size(h), &r->scratch, r->o.max_batch, err) < 0) return -1;
     while ((got = record_iter_next(&it, &rec, err)) > 0) {
+        r->scanned++;
         if (!rec.key.p || keytable_put(r->keys, rec.key, rec.offset)) continue;
         r->limit = h->base_offset; // this batch is not known whole
         return 1;
@@ -146,6 +148,7 @@ int rewrite_scan(struct rewrite *r, const struct rewrite_input *in, struct err *
 }
 
 int64_t rewrite_limit(const struct rewrite *r) { return r->limit; }
+double rewrite_share(const struct rewrite *r) { return r->scanned ? (double)keytable_count(r->keys) / (double)r->scanned : 1; }
 
 // ── second pass: what becomes of a batch ─────────────────────────────────────────────────────────────────────────────
 

@@ -52,6 +52,8 @@ struct rewrite *rewrite_begin(const struct rewrite_options *o, struct err *err);
 int rewrite_scan(struct rewrite *r, const struct rewrite_input *in, struct err *err) MUST_USE;
 // Up to here the scan knows every key; batches from here on are copied as they are. The end until memory is full.
 int64_t rewrite_limit(const struct rewrite *r);
+// The share of the scanned records that are their key's last: about so much of those segments will stay.
+double rewrite_share(const struct rewrite *r);
 // Writes the group [in, in + n) as one segment of base offset `base`. Groups are written in order, beginning with the log's first segment.
 int rewrite_write(struct rewrite *r, const struct rewrite_input *in, size_t n, const char *stem, int64_t base, struct rewrite_result *ret,
                   struct err *err) MUST_USE;
