@@ -150,6 +150,20 @@ int segment_rename_cleaned(struct store *s, const struct partition *p, int64_t b
     return 0;
 }
 
+int segment_take_back_names(struct store *s, const struct partition *p, int64_t base, const char *stem, struct err *err) {
+    for (size_t i = 0; i < countof(suffixes); i++) {
+        char from[SEGMENT_PATH + 16], to[SEGMENT_PATH];
+        struct fs_stat st;
+        struct err why;
+        snprintf(from, sizeof(from), "%s%s", stem, suffixes[i]);
+        segment_path(p, base, suffixes[i], to);
+        if (!s->fs->ops->stat(s->fs, from, &st, &why)) continue;
+        if (why.code != ERR_NOT_FOUND) return *err = why, -1;
+        if (s->fs->ops->rename(s->fs, to, from, &why) && why.code != ERR_NOT_FOUND) return *err = why, -1;
+    }
+    return 0;
+}
+
 static bool still_there(const struct partition *p, const struct edit *e) {
     size_t at = partition_find_segment(p, e->base);
     return p->segs[at]->base == e->base && at + e->count < p->seg_count && p->segs[at]->generation + 1 == e->generation;

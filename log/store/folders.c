@@ -274,7 +274,8 @@ int recover_folder(struct recovery *r, struct partition *p, struct err *err) {
     return failed;
 }
 
-// A framed swap of which some files still have their temporary names.
+// A framed swap of which some files still have their temporary names. The others are given theirs again: after a failed sync of the folder those
+// may be in the page cache only, and no later sync would make them durable.
 int recover_swaps(struct store *s, struct partition *p, struct err *err) {
     char folder[SEGMENT_PATH];
     bool any = false;
@@ -283,7 +284,7 @@ int recover_swaps(struct store *s, struct partition *p, struct err *err) {
         const struct segment *g = p->segs[i];
         if (!g->generation) continue;
         segment_cleaned_stem(p, g->base, g->generation, stem);
-        if (segment_rename_cleaned(s, p, g->base, stem, err)) return -1;
+        if (segment_take_back_names(s, p, g->base, stem, err) || segment_rename_cleaned(s, p, g->base, stem, err)) return -1;
         any = true;
     }
     partition_folder(p, folder);

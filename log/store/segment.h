@@ -52,6 +52,8 @@ void segment_cleaned_stem(const struct partition *p, int64_t base, uint32_t gene
 // Every one has a transaction index: an empty one replaces an old one that names transactions which are gone.
 int segment_cleaned_txnindex(struct store *s, const char *stem, struct err *err) MUST_USE;
 int segment_rename_cleaned(struct store *s, const struct partition *p, int64_t base, const char *stem, struct err *err) MUST_USE;
+// Undoes the taking, as far as it got.
+int segment_take_back_names(struct store *s, const struct partition *p, int64_t base, const char *stem, struct err *err) MUST_USE;
 // A reference to its open log file. Under the partition's lock (or before anybody else sees it).
 int segment_open(struct store *s, const struct partition *p, struct segment *g, struct open_file **ret, struct err *err) MUST_USE;
 // The index of a sealed segment can not be trusted (why): it is made anew from the segment, in new files, or, when that fails, too, there is none

@@ -409,6 +409,53 @@ TEST(a_place_that_can_not_be_read_stops_its_partition_and_one_that_can_be_the_se
     }
 }
 
+static void put_key(struct store *s, const char *key, const char *value) {
+    struct err err;
+    struct topic *t = topic_get(s, "keys");
+    assert_ok(partition_append(topic_partition(t, 0), str_of(key), str_of(value), NULL, &err), err);
+    topic_unref(t);
+}
+
+// The names of the rewritten segment are in the page cache, and the sync that was to make them durable failed. The next process sees them there.
+TEST(a_rewritten_segment_whose_names_could_not_be_synced_is_there_after_a_restart_and_a_power_cut) {
+    struct topic_setting compact[] = {{"cleanup.policy", "compact"}, {"segment.bytes", "200"}, {"min.cleanable.dirty.ratio", "0"}};
+    struct store *s;
+    struct fs *fs = faulty_store(&s);
+    struct err err;
+    fixture_close(s);
+    fs = next_disk(fs);
+    struct fs *first = fs_fault_new(fs), *base = fs_mem_clone(fs);
+    fs_fault_record(first, true);
+    s = try_open(first);
+    assert_non_null(s);
+    assert_ok(store_topic_create(s, "keys", 1, compact, 3, &err), err);
+    put_key(s, "a", "old");
+    put_key(s, "c", "kept");
+    for (int i = 0; i < 6; i++) put_key(s, i % 2 ? "a" : "b", i < 4 ? "old" : "new");
+    fs_fault_add(first, (struct fs_fault_rule){.ops = FS_OP_SYNC_DIR, .path = "keys-0", .skip = 1, .sys = EIO});
+    assert_int_not_equal(store_clean(s, &err), 0);
+    assert_fails(store_close(s, &err), err, ERR_STOPPED);
+
+    struct fs *second = fs_fault_new(fs_mem_clone(fs));
+    fs_fault_record(second, true);
+    s = try_open(second);
+    assert_non_null(s);
+    char want[200];
+    snprintf(want, sizeof(want), "%s", fixture_log(s, "keys", 0, READ_UNCOMMITTED));
+    fixture_close(s);
+    struct fs_trace all = fs_trace_join(fs_fault_trace(first), fs_fault_trace(first)->n, fs_fault_trace(second));
+    struct fs *disk = fs_crash(base, &all, all.n, fs_keep_none, NULL);
+    s = try_open(disk);
+    assert_non_null(s);
+    assert_string_equal(fixture_log(s, "keys", 0, READ_UNCOMMITTED), want);
+    fixture_close(s);
+    free(all.events);
+    fs_close(disk);
+    fs_close(second);
+    fs_close(first);
+    fs_close(base);
+}
+
 // ── a full disk ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 // The journal is full and no checkpoint can free it.
