@@ -454,6 +454,20 @@ TEST(a_rewritten_segment_whose_names_could_not_be_synced_is_there_after_a_restar
     fs_close(second);
     fs_close(first);
     fs_close(base);
+
+TEST(a_changed_byte_of_a_batch_that_the_journal_only_points_to_stops_its_partition) {
+    struct fs *fs = killed_store();
+    struct err err;
+    fs_mem_flip(fs, "t-0/00000000000000000001.log", 200, 1);
+    struct store *s = try_open(fs);
+    assert_non_null(s);
+    struct topic *t = topic_get(s, "t");
+    assert_fails(partition_health(topic_partition(t, 0), &err), err, ERR_CORRUPT);
+    assert_has(err.msg, "checksum");
+    topic_unref(t);
+    assert_string_equal(fixture_log(s, "u", 0, READ_UNCOMMITTED), "0:beside");
+    fixture_close(s);
+    fs_close(fs);
 }
 
 // ── a full disk ──────────────────────────────────────────────────────────────────────────────────────────────────────
