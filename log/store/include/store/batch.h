@@ -88,7 +88,7 @@ void batch_add_close(struct batch_builder *b, const struct record_header_in *hea
 size_t batch_builder_bytes(const struct batch_builder *b); // so far, uncompressed
 // Ends adding before batch_end does, and lets go of the memory that the batch was built in: what was added stands, compressed where that makes
 // it smaller, in `to` (empty at first, takes what it needs and no more), into which batch_end then writes the header. `scratch` is the caller's for
-// the next time. ERR_TOO_LARGE when there was no room.
+// the next time. ERR_NOMEM or ERR_TOO_LARGE when there was no room; it may be packed again then.
 int batch_pack(struct batch_builder *b, struct buf *scratch, struct buf *to, struct err *err) MUST_USE;
 // Compresses, fills the header and CRC. Nothing is left in `out` when count is 0.
 int batch_end(struct batch_builder *b, struct err *err) MUST_USE;
