@@ -321,8 +321,8 @@ static bool act_txn_commit(struct world *w) { return transaction(w, 5, 0, true) 
 static bool act_txn_abort(struct world *w) { return transaction(w, 5, 0, false) && read_all(w, "t", 0); }
 
 static bool prepare_aborts(struct world *w) {
-    if (!create(w, "t", 2, "segment.bytes", "400")) return false;
-    for (int i = 0; i < 6; i++)
+    if (!create(w, "t", 2, "segment.bytes", "6000")) return false;
+    for (int i = 0; i < 40; i++)
         if (!put(w, "t", 0, (struct batch_spec){.producer = 5, .sequence = 3 * i, .transactional = true, .bytes = 60, .records = 3}) || !mark(w, "t", 0, 5, i % 2)) return false;
     return true;
 }
@@ -347,7 +347,11 @@ static bool fill(struct world *w, int n, const char *key) {
     return true;
 }
 static bool act_roll(struct world *w) { return fill(w, 10, NULL); }
-static bool act_checkpoint(struct world *w) { return fill(w, 4, NULL) && checkpoint(w) && fill(w, 2, NULL) && checkpoint(w); }
+static bool act_checkpoint(struct world *w) {
+    for (int i = 0; i < 6; i++) // more of producers than fits into a little
+        if (!put(w, "t", 0, (struct batch_spec){.producer = 5 + i % 2, .sequence = i / 2, .bytes = 150})) return false;
+    return checkpoint(w) && fill(w, 2, NULL) && checkpoint(w);
+}
 
 static bool clean(struct world *w) {
     struct err err;
@@ -413,12 +417,20 @@ static bool act_watch(struct world *w) {
     return good;
 }
 
-static bool act_status(struct world *w) {
+static int status_once(struct world *w, size_t *ret_n, struct err *err) {
     struct buf text = {0};
     struct json_writer j = json_to(&text);
     store_status_json(w->s, &j);
-    IS(!text.bad && text.n > 100);
+    int failed = text.bad ? err_set(err, buf_fault(&text), "status") : 0;
+    *ret_n = text.n;
     buf_done(&text);
+    return failed;
+}
+static bool act_status(struct world *w) {
+    struct err err;
+    size_t n = 0;
+    TRY(status_once(w, &n, &err));
+    IS(n > 100);
     return true;
 }
 

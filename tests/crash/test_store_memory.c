@@ -4,6 +4,7 @@
 //
 // CONNECTD_SHARE sets how many of the failures are tried (one in so many), CONNECTD_SEED which; `./test_store_memory -` … a part of a scene's
 // name in CONNECTD_SCENE runs only that.
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -53,6 +54,15 @@ static struct fs *prepare(const struct scene *x) {
     return x->killed ? killed : stopped;
 }
 
+struct acting { const struct scene *x; struct world *w; bool good; struct alloc_plan plan; };
+static void *act(void *arg) {
+    struct acting *a = arg;
+    alloc_plan(a->plan);
+    a->good = a->x->act(a->w);
+    alloc_relief();
+    return NULL;
+}
+
 struct run { uint64_t allocations, failed; unsigned refused; };
 
 // One run; what it said and left is appended to `out`.
@@ -62,9 +72,11 @@ static struct run run(const struct scene *x, struct fs *disk, struct alloc_plan 
     clock_manual_init(&w.clock, 1700000000000000);
     if (!x->cold && !world_open(&w)) fail_msg("%s: %s", x->name, w.why);
     buf_reserve(&w.said, 64 << 10); // not what is tried
-    alloc_plan(plan);
-    bool good = x->act(&w);
-    alloc_relief();
+    struct acting a = {.x = x, .w = &w, .plan = plan};
+    pthread_t thread; // a fresh one, so that what codecs keep by thread is allocated anew
+    assert_int_equal(pthread_create(&thread, NULL, act, &a), 0);
+    pthread_join(thread, NULL);
+    bool good = a.good;
     struct run r = {alloc_count(), alloc_failed(), w.failures};
     if (!good) fail_msg("%s: allocation %llu of %llu: %s", x->name, (unsigned long long)plan.first, (unsigned long long)r.allocations, w.why);
     buf_puts(out, buf_str(&w.said));

@@ -40,6 +40,8 @@ static int fails(size_t n) {
     return 1;
 }
 
-void *malloc(size_t n) { return fails(n) ? NULL : REAL(malloc)(n); }
-void *calloc(size_t items, size_t size) { return fails(items * size) ? NULL : REAL(calloc)(items, size); }
-void *realloc(void *p, size_t n) { return fails(n) ? NULL : REAL(realloc)(p, n); }
+// Seen by the libraries, too.
+#define EVERYWHERE __attribute__((visibility("default")))
+EVERYWHERE void *malloc(size_t n) { return fails(n) ? NULL : REAL(malloc)(n); }
+EVERYWHERE void *calloc(size_t items, size_t size) { return fails(items * size) ? NULL : REAL(calloc)(items, size); }
+EVERYWHERE void *realloc(void *p, size_t n) { return fails(n) ? NULL : REAL(realloc)(p, n); }

@@ -77,7 +77,6 @@ TEST(a_small_allocation_waits_until_there_is_memory) {
         alloc_plan((struct alloc_plan){.first = 1, .times = times});
         char *p = xrealloc(xcalloc(1, 10), 20);
         assert_int_equal(alloc_failed(), times);
-        assert_int_equal(alloc_count(), times + 2);
         free(p);
         alloc_plan((struct alloc_plan){.first = 1, .times = times});
         _cleanup_free_ char *text = xasprintf("%s", "text"), *copy = xstrdup(text);
