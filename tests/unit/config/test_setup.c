@@ -219,6 +219,8 @@ TEST(topic_creation_is_checked_and_written_as_kafka_does) {
     assert_error(SOURCE "topics: [{match: a, retention.mss: 4}]\n", "hint: did you mean retention.ms?");
     assert_error(SOURCE "topics: [{match: a, partitions: 0}]\n", "'0' is not a number of partitions");
     assert_error(SOURCE "topics: [{match: a, cleanup.policy: shred}]\n", "'shred' is not one of delete, compact");
+    assert_error(SOURCE "topics: [{match: a, compression.gzip.level: 0}]\n", "compression.gzip.level: '0' is not one of -1, 1, 2");
+    assert_error(SOURCE "topics: [{match: a, compression.zstd.level: 23}]\n", "compression.zstd.level: 23 is out of range: -131072 to 22");
     assert_error(SOURCE "  topic.creation.x.partitions: 2\n", "topic.creation.groups has no group x");
     assert_error(SOURCE "  topic.creation.groups: x\n", "topic.creation.x.include is missing");
     assert_sets_up(SOURCE "  topic.creation.default.partitions: -1\n");
