@@ -454,6 +454,7 @@ TEST(a_rewritten_segment_whose_names_could_not_be_synced_is_there_after_a_restar
     fs_close(second);
     fs_close(first);
     fs_close(base);
+}
 
 TEST(a_changed_byte_of_a_batch_that_the_journal_only_points_to_stops_its_partition) {
     struct fs *fs = killed_store();
