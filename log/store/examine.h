@@ -3,11 +3,11 @@
 //
 //   file: | batch | batch | ▒▒▒ area ▒▒▒ | batch | … |      an area: bytes, and the offsets that may have lain in them
 //
-// A batch counts when its header makes sense, its checksum is right, its offset goes on from the batch before (or not below it, where a
-// rewrite left gaps) and its leader epoch is the one of its offset. Behind damage the walk goes on at the next batch that others follow:
-// bytes inside of a record that look like a batch do not pass for one. The checksum of the whole file has the last word: when it is wrong
-// though nothing is, or more than damage can explain, then the file is another one, and no batch of it counts. Where a single changed byte explains
-// both the file's checksum and the damaged batch, nothing is lost.
+// A batch is whole when its header makes sense, its checksum is right, and its offset and leader epoch belong into the segment. Behind damage the
+// walk goes on where the damaged header says that its batch ends, or its records do, if the log goes on there; else at the next whole batch. Of those
+// that follow each other, islands, the ones whose offsets rise and that are most bytes together are the log (island.h). The checksum of the whole
+// file has the last word: when it is wrong though no batch is, or damage can not explain what is there, then the file is another one, and no batch
+// of it counts. Where a single changed byte explains both the file's checksum and the damaged batch, nothing is lost.
 #ifndef STORE_EXAMINE_H
 #define STORE_EXAMINE_H
 
@@ -48,10 +48,7 @@ int64_t examined_offsets(const struct examined *e);
 // Looks at the whole file. Damage is a result, not a failure: -1 is for what says nothing of the bytes (no memory, no permission).
 int examine_segment(const struct segment_facts *f, struct examined *ret, struct err *err) MUST_USE;
 // Calls `each` for every batch outside of the areas, in order; stops at non-zero and returns it. ERR_AGAIN: the file changed since.
-int examine_each(const struct segment_facts *f, const struct examined *e,
-                 int (*each)(void *arg, const uint8_t *p, const struct batch_header *h, struct err *err), void *arg,
-                 struct err *err) MUST_USE;
-// As fs_pread_full; blocks that the disk does not give become zeros, and their bytes are counted. 1 as soon as there is one, and *why says it.
-int examine_read(struct fs *fs, struct fs_file *f, void *p, size_t n, uint64_t at, uint64_t *unreadable, struct err *why) MUST_USE;
+typedef int examine_batch(void *arg, const uint8_t *p, const struct batch_header *h, struct err *err);
+int examine_each(const struct segment_facts *f, const struct examined *e, examine_batch *each, void *arg, struct err *err) MUST_USE;
 
 #endif

@@ -150,8 +150,7 @@ void inspect_done(struct inspection *x) {
     *x = (struct inspection){0};
 }
 
-int inspect_each(const struct inspection *x, int (*each)(void *arg, const uint8_t *p, const struct batch_header *h, struct err *err),
-                 void *arg, struct err *err) {
+int inspect_each(const struct inspection *x, examine_batch *each, void *arg, struct err *err) {
     int stop = 0;
     for (size_t i = 0; i < x->n && !stop; i++) stop = examine_each(&x->segs[i].facts, &x->segs[i].found, each, arg, err);
     return stop;

@@ -39,7 +39,6 @@ void inspect_put_loss(const struct loss *l, struct json_writer *w); // the membe
 // {"topic":…,"partition":…, begun.
 void inspect_begin_json(const struct inspection *x, struct json_writer *w);
 // Calls `each` for every whole batch of the partition.
-int inspect_each(const struct inspection *x, int (*each)(void *arg, const uint8_t *p, const struct batch_header *h, struct err *err),
-                 void *arg, struct err *err) MUST_USE;
+int inspect_each(const struct inspection *x, examine_batch *each, void *arg, struct err *err) MUST_USE;
 
 #endif

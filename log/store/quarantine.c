@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "examine.h"
 #include "recovery.h"
+#include "window.h"
 
 #define FOLDER "quarantine"
 enum { CHUNK = 256 * 1024 };
@@ -64,7 +64,7 @@ static int copy(struct store *s, struct fs_file *from, uint64_t at, uint64_t n, 
     _cleanup_free_ uint8_t *chunk = xmalloc(CHUNK);
     for (uint64_t done = 0, lost = 0; done < n;) {
         size_t part = n - done < CHUNK ? (size_t)(n - done) : CHUNK;
-        if (examine_read(s->fs, from, chunk, part, at + done, &lost, err) < 0 || fs_pwrite(s->fs, to, chunk, part, done, err)) return -1;
+        if (read_what_can(s->fs, from, chunk, part, at + done, &lost, err) < 0 || fs_pwrite(s->fs, to, chunk, part, done, err)) return -1;
         done += part;
     }
     return s->fs->ops->fdatasync(to, err);

@@ -55,7 +55,7 @@ struct store_options {        // zero means the default
     uint64_t verify_bytes;    // a second, of sealed segments read again and held against their checksums; 0 none
     uint64_t quarantine_bytes;// 64 MiB: what recovery cut is kept up to here, oldest go
     uint64_t queue_bytes;     // 64 MiB of commits waiting; store_commit blocks (or ERR_AGAIN) past it
-    int64_t checkpoint_ms;    // 1000 after the last change when idle; also when half the journal is used
+    int64_t checkpoint_ms;    // 1000 after the last change when idle; also when a quarter of the journal is used
     // What topics that say nothing get instead of the settings' own defaults. Borrowed until store_close. Changing them changes every such topic.
     const struct topic_setting *topic_defaults;
     size_t topic_default_count;
