@@ -294,11 +294,12 @@ int index_position(struct index *x, int64_t offset, uint64_t *ret, struct err *e
 }
 
 // Entries with a timestamp below ts only: the batch of an equal one may hold the record that is looked for.
-int index_for_time(struct index *x, int64_t ts, int64_t *ret_offset, struct err *err) {
+int index_for_time(struct index *x, int64_t ts, int64_t *ret_offset, int64_t *ret_ts, struct err *err) {
     uint8_t e[TIMEINDEX_ENTRY];
     int found = ts > 0 ? floor_entry(x, &x->times, entry_time, ts - 1, e, err) : 0;
     if (found < 0) return -1;
     *ret_offset = x->base + (found ? time_offset(e) : 0);
+    *ret_ts = found ? entry_time(e) : -1;
     return 0;
 }
 

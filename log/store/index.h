@@ -56,8 +56,9 @@ int index_verify(const struct index_options *o, struct fs_file *log, uint64_t si
 
 // Where to start reading for `offset`: the position of a batch at or before the one that contains it (0 when there is no entry).
 int index_position(struct index *x, int64_t offset, uint64_t *ret, struct err *err) MUST_USE;
-// Where to start looking for the first timestamp ≥ ts: an offset before which there is none (the base offset when there is no entry).
-int index_for_time(struct index *x, int64_t ts, int64_t *ret_offset, struct err *err) MUST_USE;
+// Where to start looking for the first timestamp ≥ ts: an offset before which there is none, which ends the batch with the entry's timestamp (the base
+// offset and -1 when there is no entry). True as far as the file is: who uses an entry holds the batch that it names against it.
+int index_for_time(struct index *x, int64_t ts, int64_t *ret_offset, int64_t *ret_ts, struct err *err) MUST_USE;
 // The largest timestamp noted and framed, and the last offset of its batch; -1, -1 when there is none.
 void index_max_timestamp(struct index *x, int64_t *ret_ts, int64_t *ret_offset);
 

@@ -298,7 +298,8 @@ int partition_aborted(struct partition *p, int64_t from, int64_t to, struct abor
 // ── by time ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 struct time_search {
-    int64_t ts;      // -1: the largest
+    int64_t ts;        // -1: the largest
+    int64_t log_start; // a batch may begin before it
     int64_t offset, found_ts;
 };
 
@@ -317,7 +318,7 @@ static int search_batch(struct time_search *t, const uint8_t *p, const struct ba
     if (record_iter_init(&it, p, batch_size(h), scratch, SIZE_MAX, err)) return -1;
     while ((more = record_iter_next(&it, &r, err)) > 0) {
         int64_t at = h->attributes & BATCH_APPEND_TIME ? h->max_timestamp : r.timestamp;
-        if (t->ts < 0 ? at <= t->found_ts : at < t->ts) continue;
+        if (r.offset < t->log_start || (t->ts < 0 ? at <= t->found_ts : at < t->ts)) continue;
         t->offset = r.offset;
         t->found_ts = at;
         if (t->ts >= 0) return 1;
@@ -362,17 +363,32 @@ static struct segment *segment_for_time(const struct partition *p, int64_t ts) {
     return best;
 }
 
+// The index is a cache that nothing vouches for (after a power cut its file may hold other blocks): an entry counts when the log says the same
+// of the batch it names.
+static bool time_entry_holds(struct partition *p, int64_t offset, int64_t ts) {
+    struct read_request q = {.from = offset, .max_bytes = 1};
+    struct read_result r;
+    struct buf batch = {0};
+    struct batch_header h;
+    struct err err;
+    bool holds = MUTANT("time-index-believed") || (!partition_read(p, &q, &batch, &r, &err) && batch_read_header(batch.p, batch.n, &h) == 0 &&
+                                                   batch_last_offset(&h) == offset && h.max_timestamp == ts);
+    buf_done(&batch);
+    return holds;
+}
+
 // An offset before which the segment has no such timestamp.
 static int64_t ask_time_index(const struct view *v, int64_t ts) {
     char stem[SEGMENT_PATH];
     struct index *x = segment_index(v->p, v->seg);
-    int64_t offset = v->seg->base;
+    int64_t offset = v->seg->base, entry = -1;
     segment_path(v->p, v->seg->base, "", stem);
     struct index_options o = {.fs = v->s->fs, .stem = stem, .base_offset = v->seg->base};
     if (!x && index_open(&o, &x, NULL)) return offset;
-    int failed = index_for_time(x, ts, &offset, NULL);
+    int failed = index_for_time(x, ts, &offset, &entry, NULL);
     index_free(x);
-    return failed || atomic_load(&v->seg->dropped) ? v->seg->base : offset;
+    bool usable = !failed && !atomic_load(&v->seg->dropped) && offset > v->seg->base && time_entry_holds(v->p, offset, entry);
+    return usable ? offset : v->seg->base;
 }
 
 int partition_offset_for_time(struct partition *p, int64_t ts, int64_t *ret_offset, int64_t *ret_ts, struct err *err) {
@@ -381,7 +397,7 @@ int partition_offset_for_time(struct partition *p, int64_t ts, int64_t *ret_offs
     pthread_mutex_lock(&p->lock);
     int failed = partition_serves(p, err);
     struct segment *g = failed ? NULL : segment_for_time(p, ts);
-    int64_t log_start = p->log_start;
+    int64_t log_start = t.log_start = p->log_start;
     if (g) v.seg = segment_ref(g);
     pthread_mutex_unlock(&p->lock);
     if (g) {

@@ -92,11 +92,11 @@ static void assert_lookups(struct fixture *f, struct index *x, int n) {
 static void assert_times(struct fixture *f, struct index *x, int n) {
     struct err err;
     for (int i = 0; i < n; i++) {
-        int64_t want = -1, ts = f->batches[i].h.max_timestamp, got;
+        int64_t want = -1, ts = f->batches[i].h.max_timestamp, got, at;
         for (int j = 0; want < 0; j++)
             if (f->batches[j].h.max_timestamp >= ts) want = f->batches[j].h.base_offset;
-        assert_ok(index_for_time(x, ts, &got, &err), err);
-        assert_true(got <= want); // nothing is missed
+        assert_ok(index_for_time(x, ts, &got, &at, &err), err);
+        assert_true(at < ts && got <= want); // nothing is missed
     }
 }
 
@@ -175,7 +175,9 @@ TEST(a_large_file_is_searched_by_halves) {
         assert_int_equal(at, i * 100);
         assert_ok(index_position(x, i * 10 + 8, &at, &err), err);
         assert_int_equal(at, i > 1 ? (i - 1) * 100 : 0);
-        assert_ok(index_for_time(x, i * 10 + 1, &offset, &err), err);
+        int64_t ts;
+        assert_ok(index_for_time(x, i * 10 + 1, &offset, &ts, &err), err);
+        assert_true(ts <= i * 10);
         assert_int_equal(offset, i * 10 + 9);
     }
     index_free(x);
@@ -233,7 +235,7 @@ static void *look_up(void *arg) {
         uint64_t at;
         int64_t offset, ts;
         if (index_position(r->x, b->h.base_offset, &at, &err) || at > b->position) abort();
-        if (index_for_time(r->x, b->h.max_timestamp, &offset, &err)) abort();
+        if (index_for_time(r->x, b->h.max_timestamp, &offset, &ts, &err)) abort();
         index_max_timestamp(r->x, &ts, &offset);
     }
     return NULL;

@@ -203,6 +203,59 @@ TEST(the_first_offset_of_a_time_is_found_across_segments_and_in_disorder) {
     fs_close(fs);
 }
 
+// After a power cut the file may hold what some other one held before.
+TEST(a_time_index_of_which_the_log_says_otherwise_is_not_believed) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct topic *t;
+    struct err err;
+    uint8_t entry[12] = {0};
+    int64_t offset, at;
+    fixture_topic(s, "t", 1, "segment.bytes", "250");
+    struct partition *p = get_partition(s, &t);
+    for (int i = 0; i < 10; i++) put_at(s, p, 100 * (i + 1));
+    topic_unref(t);
+    fixture_close(s);
+    struct fs *disk = fs_mem_clone(fs);
+    fs_close(fs);
+    fs = disk;
+    entry[7] = 1; // nothing before offset 1 is later than 1
+    entry[11] = 1;
+    assert_ok(fs_replace(fs, "t-0/00000000000000000000.timeindex", entry, sizeof(entry), &err), err);
+    s = fixture_open(fs);
+    p = get_partition(s, &t);
+    assert_ok(partition_offset_for_time(p, 50, &offset, &at, &err), err);
+    assert_int_equal(offset, 0);
+    topic_unref(t);
+    fixture_close(s);
+    fs_close(fs);
+}
+
+TEST(a_time_is_not_looked_for_below_the_log_start_not_even_in_the_batch_that_it_cuts) {
+    struct fs *fs = fs_mem_new();
+    struct store *s = fixture_open(fs);
+    struct topic *t;
+    struct err err;
+    int64_t offset, at;
+    fixture_topic(s, "t", 1, NULL, NULL);
+    struct partition *p = get_partition(s, &t);
+    struct buf out = {0};
+    struct batch_builder b;
+    batch_begin(&b, &out, CODEC_NONE);
+    for (int i = 0; i < 4; i++) batch_add(&b, 100 * (i + 1), (struct str){NULL, 0}, STR("x"), NULL, 0);
+    assert_ok(batch_end(&b, &err), err);
+    struct commit *c = commit_new(s);
+    assert_ok(commit_append(c, p, &out, true, &err), err);
+    assert_ok(store_commit_wait(s, c, NULL, &err), err);
+    assert_ok(partition_delete_before(p, 2, &err), err);
+    assert_ok(partition_offset_for_time(p, 0, &offset, &at, &err), err);
+    assert_int_equal(offset, 2);
+    assert_int_equal(at, 300);
+    topic_unref(t);
+    fixture_close(s);
+    fs_close(fs);
+}
+
 TEST(a_topic_with_append_time_stamps_records_with_the_stores_clock) {
     struct fs *fs = fs_mem_new();
     struct clock_manual clock;
