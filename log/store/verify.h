@@ -16,10 +16,10 @@ bool segment_is_damaged(struct store *s, struct partition *p, struct segment *g)
 // Somebody met damage in the segment (`err`: ERR_CORRUPT, or ERR_NOT_FOUND for its file), the second time with `again`. True when it is so on the
 // disk: then the partition is stopped, and *err says so. False when it may be tried once more, or nothing is known, as after a failed read.
 bool verify_met(struct store *s, struct partition *p, struct segment *g, bool again, struct err *err);
-// Checks all sealed segments of a partition.
+// Checks all segments of a partition.
 void verify_partition(struct store *s, struct partition *p);
 
-// Allows `bytes` more to be read, and checks sealed segments, topic after topic from where the cursor stands, while anything is allowed. Segments are
+// Allows `bytes` more to be read, and checks segments (of active ones what is durable), topic after topic from where the cursor stands, while anything is allowed. Segments are
 // read whole: what that is too much is owed to later calls. At the end of the log the cursor goes back to the start. Returns how many are
 // damaged. One thread.
 uint32_t verify_some(struct store *s, struct verify_cursor *at, int64_t bytes);

@@ -52,7 +52,7 @@ struct store_options {        // zero means the default
     uint64_t reserve_bytes;   // 16 MiB kept free for markers, checkpoints and recovery: appends are refused below it
     uint64_t total_bytes;     // of all segments: past it the oldest sealed ones go, then appends are refused; 80 % of the file system
     size_t dedupe_bytes;      // 32 MiB: memory for the keys of a compaction; those that do not fit wait for its next round
-    uint64_t verify_bytes;    // a second, of sealed segments read again and held against their checksums; 0 none
+    uint64_t verify_bytes;    // a second, of segments read again and held against their checksums; 0 none
     uint64_t quarantine_bytes;// 64 MiB: what recovery cut is kept up to here, oldest go
     uint64_t queue_bytes;     // 64 MiB of commits waiting; store_commit blocks (or ERR_AGAIN) past it
     int64_t checkpoint_ms;    // 1000 after the last change when idle; also when a quarter of the journal is used
