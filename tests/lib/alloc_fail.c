@@ -5,10 +5,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+// The libraries see it, too, but not under a sanitizer: its runtime, which is one of them, must find memory to start a thread.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define REAL(name) __interceptor_##name
+#define SEEN
 #else
 #define REAL(name) __libc_##name
+#define SEEN __attribute__((visibility("default")))
 #endif
 void *REAL(malloc)(size_t n);
 void *REAL(calloc)(size_t count, size_t size);
@@ -40,8 +43,6 @@ static int fails(size_t n) {
     return 1;
 }
 
-// Seen by the libraries, too.
-#define EVERYWHERE __attribute__((visibility("default")))
-EVERYWHERE void *malloc(size_t n) { return fails(n) ? NULL : REAL(malloc)(n); }
-EVERYWHERE void *calloc(size_t items, size_t size) { return fails(items * size) ? NULL : REAL(calloc)(items, size); }
-EVERYWHERE void *realloc(void *p, size_t n) { return fails(n) ? NULL : REAL(realloc)(p, n); }
+SEEN void *malloc(size_t n) { return fails(n) ? NULL : REAL(malloc)(n); }
+SEEN void *calloc(size_t items, size_t size) { return fails(items * size) ? NULL : REAL(calloc)(items, size); }
+SEEN void *realloc(void *p, size_t n) { return fails(n) ? NULL : REAL(realloc)(p, n); }
