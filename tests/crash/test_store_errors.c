@@ -70,7 +70,6 @@ struct life {
     struct store *s;
     unsigned acked, begun;
     int64_t given;         // the last producer id
-    bool later;            // has a cleaner: a start leaves for later what no frame names
     size_t cut;            // events before the store was closed
     unsigned tries;        // of the operation that fails
     bool wrong;            // an answer that the model does not allow
@@ -94,7 +93,6 @@ static bool again(void *arg, unsigned op, const struct err *err) {
 
 static int open_again(struct life *l, struct store **ret, struct err *err) {
     struct store_options o = script_options(l->fs);
-    o.cleaner_off = !l->later;
     fs_mem_unlock(l->seen);
     return store_open(&o, ret, err);
 }
@@ -107,7 +105,7 @@ static int reopen(void *arg, struct store **s, struct err *err) {
 
 // Takes what is seen.
 static struct life life_new(struct fs *seen, unsigned acked, unsigned begun) {
-    struct life l = {.seen = seen, .fs = fs_fault_new(seen), .acked = acked, .begun = begun, .given = -1, .later = acked / WINDOW % 2};
+    struct life l = {.seen = seen, .fs = fs_fault_new(seen), .acked = acked, .begun = begun, .given = -1};
     fs_mem_unlock(seen);
     fs_fault_record(l.fs, true);
     return l;
